@@ -1,0 +1,1 @@
+"""The local provider: jobs and endpoints on this machine."""
