@@ -1,0 +1,450 @@
+"""What a provider implements: three roles behind one object, and what it declares about itself.
+
+A provider is stateless between calls: everything that a call needs is in its arguments, and the provider's own
+cloud is the truth. Calls are thread-safe. Every failure is a :class:`cloudops.errors.CloudopsError`.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .refs import Listed, LogLine, MetricPoint, Ref, Status
+    from .specs import DeploySpec, StepSpec
+
+
+class Capability(enum.StrEnum):
+    """What a provider may or may not be able to do; each has one portable meaning."""
+
+    TRAIN = "train"
+    DEPLOY = "deploy"
+    MONITOR = "monitor"
+    BATCH = "batch"
+    IMAGE = "image"
+    REQUIREMENTS = "requirements"
+    SECRETS = "secrets"
+    REMOTE_INPUTS = "remote_inputs"
+    ACCELERATORS = "accelerators"
+    INSTANCE_TYPE = "instance_type"
+    DISK_SIZE = "disk_size"
+    MULTI_NODE = "multi_node"
+    SPOT = "spot"
+    TIMEOUT = "timeout"
+    RETRIES = "retries"
+    CHECKPOINTS = "checkpoints"
+    LOG_FOLLOW = "log_follow"
+    TRAFFIC_SPLIT = "traffic_split"
+    CANARY = "canary"
+    ROLLBACK = "rollback"
+    AUTOSCALING = "autoscaling"
+    SCALE_TO_ZERO = "scale_to_zero"
+    CAPTURE = "capture"
+    TOKEN_AUTH = "token_auth"
+    OPEN_ENDPOINT = "open_endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a capability is there.
+
+    Args:
+        ok: whether it works.
+        reason: one line: why not, or how it is emulated.
+        hint: the nearest alternative, where there is one.
+    """
+
+    ok: bool
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """What a plugin registers; cheap to make, so it names its classes as ``module:attribute`` and imports nothing.
+
+    Args:
+        name: the provider's name, as in ``provider: local``.
+        summary: one line.
+        create: a callable ``(ProviderContext) -> Provider``.
+        target: a pydantic model of the settings in ``targets.<name>``, ``provider`` left out.
+        overrides: a pydantic model of ``overrides.<name>``.
+        capabilities: a callable ``() -> Mapping[Capability, Support]`` that needs no SDK and no credentials.
+        sdk: the import names of the SDK that the provider needs; empty for none.
+        extra: the extra of the distribution that brings the SDK.
+    """
+
+    name: str
+    summary: str
+    create: str
+    target: str
+    overrides: str
+    capabilities: str
+    sdk: tuple[str, ...] = ()
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderContext:
+    """What a provider is created with.
+
+    Args:
+        root: the project's folder; ``.cloudops`` in it may hold caches.
+        settings: the validated target settings, an instance of ``ProviderInfo.target``; None when only a URI is known.
+        scope: the scope of the URI that is attached to; None when the settings are known.
+    """
+
+    root: Path
+    settings: Any = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion:
+    """A content-addressed snapshot of a code folder.
+
+    Args:
+        digest: sha256 over the names, modes and contents of its files.
+        archive: the packed snapshot on this machine, an uncompressed tar.
+        files: how many files.
+        size: bytes.
+    """
+
+    digest: str
+    archive: Path
+    files: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a job.
+
+    Args:
+        source: an absolute path, a glob, or a URI.
+        version: the digest of its content, or what else identifies its version; empty when unknown.
+    """
+
+    source: str
+    version: str = ""
+
+    @property
+    def is_uri(self) -> bool:
+        """Whether the source is a URI rather than a path of this machine."""
+        return "://" in self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a model version comes from; written as ``lineage.json`` beside the model, and as tags.
+
+    Args:
+        project: the project's name.
+        intent: the digest that names the job.
+        spec: digest of the step's spec.
+        code: digest of the code.
+        data: input name to its version.
+        params: as given to the job.
+        environment: framework, image, requirements digest.
+    """
+
+    project: str
+    intent: str
+    spec: str
+    code: str
+    data: Mapping[str, str]
+    params: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job, ready to be submitted: every reference is resolved and every file is packed.
+
+    Args:
+        name: deterministic from the intent; submitting it again must find the first one.
+        step: ``prepare``, ``train`` or ``evaluate``.
+        spec: the step's spec.
+        code: the packed code folder.
+        inputs: name to source.
+        secrets: name to value; never logged, stored or shown.
+        requirements: the text of the requirements file, or None.
+        lineage: of the model that the job may produce.
+        options: the provider's own options for this step, an attribute of its overrides model; None when absent.
+    """
+
+    name: str
+    step: str
+    spec: StepSpec
+    code: CodeVersion
+    inputs: Mapping[str, Input]
+    lineage: Lineage
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    requirements: str | None = None
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model version.
+
+    Args:
+        ref: its handle; None for a folder that no job of ours made.
+        location: a path or URI of the folder with its files.
+        lineage: where it comes from, as in ``lineage.json``; empty for a folder that no job of ours made.
+        metrics: the last value of each metric that its training logged.
+        created: epoch seconds.
+    """
+
+    ref: Ref | None
+    location: str
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    created: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """A version of an endpoint, ready to be deployed.
+
+    Args:
+        endpoint: the endpoint's name.
+        version: deterministic from model, predictor and settings; deploying it again changes nothing.
+        project: the project's name.
+        spec: the deployment's spec.
+        model: what is served.
+        code: the packed folder of the predictor, or None.
+        predictor: the predictor's file name within that folder, or None.
+        requirements: the text of the requirements file, or None.
+        secrets: name to value; never logged, stored or shown.
+        options: the provider's own options for this step; None when absent.
+    """
+
+    endpoint: str
+    version: str
+    project: str
+    spec: DeploySpec
+    model: ModelInfo
+    code: CodeVersion | None = None
+    predictor: str | None = None
+    requirements: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request would create, without creating it.
+
+    Args:
+        creates: one line for each thing that would be created.
+        native: the provider's own request, JSON values only, secrets masked.
+        notes: what is emulated, not portable, or worth knowing.
+        cost: one line: what it costs and per what.
+        exists: the handle of the earlier job or endpoint version that would be used instead, or None.
+    """
+
+    creates: Sequence[str]
+    native: Mapping[str, Any]
+    notes: Sequence[str] = ()
+    cost: str = ""
+    exists: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answered.
+
+    Args:
+        body: the raw bytes.
+        content_type: of the body.
+        version: the version that answered; empty when the provider does not tell.
+    """
+
+    body: bytes
+    content_type: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A captured request with its predictions.
+
+    Args:
+        time: epoch seconds.
+        version: the version that answered.
+        inputs: its rows: objects, lists or scalars.
+        outputs: one prediction for each row.
+    """
+
+    time: float
+    version: str
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One thing that ``cloudops check`` looked at.
+
+    Args:
+        name: what was looked at.
+        ok: whether it is fine.
+        detail: one line of what was found.
+        hint: what to do when it is not fine.
+    """
+
+    name: str
+    ok: bool
+    detail: str = ""
+    hint: str = ""
+
+
+class Trainer(ABC):
+    """Runs jobs and keeps the models they make."""
+
+    @abstractmethod
+    def plan(self, request: JobRequest) -> Plan:
+        """What :meth:`submit` would create. Creates nothing; raises what submit would raise for bad input."""
+
+    @abstractmethod
+    def submit(self, request: JobRequest) -> Ref:
+        """Start the job and return at once. The same name again returns the first job's handle."""
+
+    @abstractmethod
+    def find(self, name: str) -> Ref | None:
+        """The job of that name, or None."""
+
+    @abstractmethod
+    def status(self, ref: Ref) -> Status:
+        """Where the job stands. Raises NotFound for a job that never was or was deleted."""
+
+    @abstractmethod
+    def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """The job's output in order; with ``follow`` until the job has ended and all of it was given."""
+
+    @abstractmethod
+    def metrics(self, ref: Ref) -> list[MetricPoint]:
+        """What the job logged, in order."""
+
+    @abstractmethod
+    def outputs(self, ref: Ref) -> Mapping[str, str]:
+        """Output name to path or URI, in a form that this provider takes as an input."""
+
+    @abstractmethod
+    def cancel(self, ref: Ref) -> None:
+        """Ask the job to stop. Returns silently when it has ended already."""
+
+    @abstractmethod
+    def delete(self, ref: Ref) -> None:
+        """Stop the job and delete what it left, models included. Returns silently when it is gone."""
+
+    @abstractmethod
+    def jobs(self, project: str | None = None) -> Iterator[Listed]:
+        """The jobs in this scope, newest first."""
+
+    @abstractmethod
+    def model(self, ref: Ref) -> ModelInfo:
+        """The model of a succeeded training job (``jobs`` URI) or of a ``models`` URI. Raises NotFound without one."""
+
+    @abstractmethod
+    def models(self, project: str | None = None) -> Iterator[ModelInfo]:
+        """The model versions in this scope, newest first."""
+
+
+class Deployer(ABC):
+    """Serves models behind endpoints."""
+
+    @abstractmethod
+    def plan(self, request: DeployRequest) -> Plan:
+        """What :meth:`deploy` would create. Creates nothing; raises what deploy would raise for bad input."""
+
+    @abstractmethod
+    def deploy(self, request: DeployRequest) -> Ref:
+        """Create or update the endpoint and return at once. The same version again changes nothing."""
+
+    @abstractmethod
+    def find(self, name: str) -> Ref | None:
+        """The endpoint of that name, or None."""
+
+    @abstractmethod
+    def status(self, ref: Ref) -> Status:
+        """Where the endpoint stands. Raises NotFound when there is none."""
+
+    @abstractmethod
+    def predict(
+        self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
+    ) -> Answer:
+        """Send one request; ``version`` asks for one version rather than the traffic split.
+
+        Raises InvalidRequest for what the model refuses, with its reason.
+        """
+
+    @abstractmethod
+    def set_traffic(self, ref: Ref, shares: Mapping[str, float]) -> None:
+        """Split traffic by version, in percent, 100 in all."""
+
+    @abstractmethod
+    def rollback(self, ref: Ref) -> None:
+        """Give all traffic back to the version before. Raises Conflict when there is none."""
+
+    @abstractmethod
+    def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """The replicas' output; with ``follow`` until the endpoint is deleted."""
+
+    @abstractmethod
+    def delete(self, ref: Ref) -> None:
+        """Delete the endpoint and everything made for it. Returns silently when it is gone."""
+
+    @abstractmethod
+    def endpoints(self, project: str | None = None) -> Iterator[Listed]:
+        """The endpoints in this scope."""
+
+
+class Monitor(ABC):
+    """Tells what went through an endpoint."""
+
+    @abstractmethod
+    def metrics(self, ref: Ref, *, since: float, until: float) -> list[MetricPoint]:
+        """Requests, errors and latency per version between two epoch seconds, in the units of MetricPoint."""
+
+    @abstractmethod
+    def captured(self, ref: Ref, *, since: float, until: float) -> Iterator[Captured]:
+        """The captured requests between two epoch seconds, oldest first; none where capture is off."""
+
+
+class Provider(ABC):
+    """A cloud, or this machine."""
+
+    def __init__(self, info: ProviderInfo) -> None:
+        self.info = info
+
+    @property
+    @abstractmethod
+    def trainer(self) -> Trainer:
+        """The training role."""
+
+    @property
+    @abstractmethod
+    def deployer(self) -> Deployer:
+        """The serving role."""
+
+    @property
+    @abstractmethod
+    def monitor(self) -> Monitor:
+        """The observing role."""
+
+    @abstractmethod
+    def capabilities(self) -> Mapping[Capability, Support]:
+        """What works here, every capability listed."""
+
+    @abstractmethod
+    def check(self) -> list[CheckResult]:
+        """Whether a run would work: credentials, permissions, quota, disk. Creates nothing."""
+
+    def close(self) -> None:  # noqa: B027 - most providers hold nothing
+        """Release connections."""

@@ -1,0 +1,253 @@
+"""What is to be done, as frozen models: the same for every provider, and the content of ``cloudops.yaml``.
+
+Strict: an unknown key, a wrong type or a wrong unit is an error. Quantities are written in the field's notation
+(:mod:`cloudops.quantities`). Strings may hold references ``${{...}}``, listed in :mod:`cloudops.references`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from . import quantities
+
+
+def _quantity(parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, *, number: bool = False) -> Any:
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern}
+    if number:
+        schema = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, schema]}
+    return PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema)
+
+
+_AMOUNT = _quantity(quantities.amount, str, r"^\d+(\.\d+)?\+?$", number=True)
+_ACCELERATORS = _quantity(quantities.accelerators, str, r"^[A-Za-z][\w.-]*(:\d{1,4})?$")
+_DURATION = _quantity(quantities.duration, quantities.format_duration, r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$")
+_SHARE = _quantity(quantities.share, quantities.format_share, r"^\d+(\.\d+)?\s*%$")
+_REQUIREMENT = _quantity(quantities.requirement, str, r"^(>=|<=|==|>|<)\s*[-+]?[\d.]+([eE][-+]?\d+)?$")
+
+Amount = Annotated[quantities.Amount, *_AMOUNT]
+Accelerators = Annotated[quantities.Accelerators, *_ACCELERATORS]
+Duration = Annotated[float, *_DURATION]
+Share = Annotated[float, *_SHARE]
+Requirement = Annotated[quantities.Requirement, *_REQUIREMENT]
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+#: A project's or an endpoint's name: the narrowest of the clouds' rules (Azure ML's endpoint names).
+Name = Annotated[
+    str,
+    _matching(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", "1 to 32 of a-z, 0-9 and '-', a letter first and no '-' at the end"),
+]
+#: An input's, output's or parameter's name; it becomes part of an environment variable's name.
+Key = Annotated[str, _matching(r"[A-Za-z_]\w{0,62}", "a name of letters, digits and '_', not starting with a digit")]
+EnvName = Annotated[str, _matching(r"[A-Za-z_]\w{0,254}", "the name of an environment variable")]
+Framework = Annotated[
+    str, _matching(r"[a-z][\w-]*@\d+(\.\d+){0,2}", "a framework and its version, such as sklearn@1.7")
+]
+Text = Annotated[str, Field(min_length=1), _matching(r"[^\x00]*", "a text without NUL characters")]
+Scalar = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+class Strict(BaseModel):
+    """The base of every model here: frozen, unknown keys refused, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Resources(Strict):
+    """The machine that each node of a job, or each replica of an endpoint, gets."""
+
+    cpus: Amount | None = Field(None, description="CPUs: 4, or 4+ for at least 4")
+    memory: Amount | None = Field(None, description="Gigabytes of memory: 16, or 16+")
+    accelerators: Accelerators | None = Field(None, description="Kind and count, such as T4:1")
+    use_spot: bool = Field(False, description="Take interruptible capacity; the job resumes from its checkpoints")
+    num_nodes: int = Field(1, ge=1, le=1000, description="Machines that run the command together")
+    disk_size: int | None = Field(None, ge=1, le=65536, description="Gigabytes of disk")
+    instance_type: Text | None = Field(None, description="A provider's own machine type; not portable")
+
+
+class ReplicaResources(Strict):
+    """The machine that each replica of an endpoint gets."""
+
+    cpus: Amount | None = Field(None, description="CPUs: 2, or 2+ for at least 2")
+    memory: Amount | None = Field(None, description="Gigabytes of memory: 4, or 4+")
+    accelerators: Accelerators | None = Field(None, description="Kind and count, such as T4:1")
+    instance_type: Text | None = Field(None, description="A provider's own machine type; not portable")
+
+
+class StepSpec(Strict):
+    """What every job has: a command, its code, and what it needs."""
+
+    command: Text = Field(description="A shell command; ${{inputs.x}}, ${{outputs.x}} and ${{params.x}} are filled in")
+    code: Text = Field(".", description="The folder that the command runs in; .gitignore is honoured")
+    framework: Framework | None = Field(None, description="Framework and version, such as sklearn@1.7")
+    image: Text | None = Field(None, description="A container image instead of a framework")
+    requirements: Text | None = Field(None, description="A pip requirements file, for an isolated environment")
+    inputs: dict[Key, Text] = Field({}, description="Name to path, glob or s3:// gs:// azureml:// https:// URI")
+    outputs: list[Key] = Field([], description="Names of the folders that the command fills")
+    params: dict[Key, Scalar] = Field({}, description="Name to value, for ${{params.x}} in the command")
+    envs: dict[EnvName, str] = Field({}, description="Environment variables of the job")
+    secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
+    resources: Resources = Field(default_factory=Resources, description="The machine that each node gets")
+    timeout: Duration | None = Field(None, description="The longest that one attempt may run")
+    retries: int = Field(0, ge=0, le=30, description="Further attempts after a failure")
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> StepSpec:
+        if self.image is not None and self.framework is not None:
+            raise ValueError("expected either framework or image, not both")
+        return self
+
+
+class PrepareSpec(StepSpec):
+    """The optional data step: its outputs are inputs of the others."""
+
+
+class TrainSpec(StepSpec):
+    """A training job. What it writes to ``CLOUDOPS_MODEL_DIR`` becomes a model version."""
+
+
+class EvaluateSpec(StepSpec):
+    """A job that measures a model (``${{inputs.model}}``) and a gate on what it measured."""
+
+    model: Text | None = Field(None, description="The URI of a model version; by default the one just trained")
+    require: dict[Text, Requirement] = Field({}, description='Metric to bound, such as auc: ">= 0.70"')
+
+
+class Traffic(Strict):
+    """How requests move from the live version to a new one."""
+
+    canary: Share | None = Field(None, description="Share that the new version gets first; all at once without it")
+    bake: Duration | None = Field(None, description="How long the new version is watched at that share")
+
+    @model_validator(mode="after")
+    def _together(self) -> Traffic:
+        if (self.canary is None) != (self.bake is None):
+            raise ValueError("expected canary and bake together, such as {canary: 10%, bake: 5m}")
+        if self.canary is not None and not 0 < self.canary < 1:
+            raise ValueError("expected a canary between 0% and 100%, both excluded")
+        return self
+
+
+class Capture(Strict):
+    """Which requests are kept, with their predictions, for monitoring."""
+
+    sample: Share = Field(1.0, description="Share of the requests that are kept")
+
+
+class DeploySpec(Strict):
+    """A model version behind an endpoint."""
+
+    endpoint: Name = Field(description="The endpoint's name; deploying to it again updates it")
+    model: Text | None = Field(None, description="Model version URI or a folder; by default the one just trained")
+    predictor: Text | None = Field(None, description="A file with load(model_dir) and predict(model, instances)")
+    framework: Framework | None = Field(None, description="By default that of the training")
+    image: Text | None = Field(None, description="A container image instead of a framework")
+    requirements: Text | None = Field(None, description="By default those of the training")
+    envs: dict[EnvName, str] = Field({}, description="Environment variables of the replicas")
+    secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
+    resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine of each replica")
+    min_replicas: int = Field(1, ge=0, le=1000)
+    max_replicas: int | None = Field(None, ge=1, le=1000, description="By default min_replicas: no scaling")
+    traffic: Traffic = Field(default_factory=Traffic, description="How a new version takes over")
+    readiness_timeout: Duration = Field(300.0, description="How long a new version may take to answer")
+    capture: Capture | None = Field(None, description="Keep requests and predictions for monitoring")
+    auth: Literal["none", "token"] | None = Field(None, description="By default what the provider does: see its page")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> DeploySpec:
+        if self.max_replicas is not None and self.max_replicas < self.min_replicas:
+            raise ValueError(f"expected max_replicas of at least min_replicas ({self.min_replicas})")
+        if self.image is not None and self.framework is not None:
+            raise ValueError("expected either framework or image, not both")
+        return self
+
+
+Threshold = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class DriftChecks(Strict):
+    """Bounds on the distance of each column from its reference; a column over one of them has drifted."""
+
+    psi: Threshold | None = Field(None, description="Population stability index; 0.2 is the usual alarm")
+    ks: Threshold | None = Field(None, description="Kolmogorov-Smirnov statistic, 0 to 1")
+    js: Threshold | None = Field(None, description="Jensen-Shannon distance, base 2, 0 to 1")
+    chi2_pvalue: Threshold | None = Field(None, description="Smallest p-value of the chi-squared test")
+
+
+class QualityChecks(Strict):
+    """Bounds on the share of bad values in each column."""
+
+    missing: Share | None = Field(None, description="Missing values")
+    types: Share | None = Field(None, description="Values of another type than the reference's")
+    range: Share | None = Field(None, description="Values outside the reference's range")
+    new_categories: Share | None = Field(None, description="Values that the reference does not have")
+
+
+class Checks(Strict):
+    """What a monitored endpoint must hold."""
+
+    drift: DriftChecks = Field(default_factory=lambda: DriftChecks(psi=0.2))
+    quality: QualityChecks = Field(default_factory=QualityChecks)
+    latency_p99: Duration | None = None
+    errors: Share | None = None
+
+
+class MonitorSpec(Strict):
+    """A check of an endpoint's traffic against a reference."""
+
+    endpoint: Text | None = Field(None, description="The endpoint's URI or name; by default the one just deployed")
+    reference: Text | None = Field(None, description="A table of what the model was trained on; none: no drift checks")
+    label: Key | None = Field(None, description="The column of the tables that is the truth and not a feature")
+    window: Duration = Field(86400.0, description="How far back captured requests are read")
+    checks: Checks = Field(default_factory=Checks)
+    replay: dict[Key, Text] = Field({}, description="Label to table: rows sent as live traffic, in turn")
+
+
+class TargetSpec(BaseModel):
+    """A named place to run: a provider and that provider's own settings, which the provider validates."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    provider: Text
+
+
+class Project(Strict):
+    """The content of ``cloudops.yaml``."""
+
+    name: Name = Field(description="The project's name; part of the name of everything it creates")
+    provider: Text = Field("local", description="Where to run: the name of an installed provider")
+    target: Text | None = Field(None, description="The named target to use instead of provider")
+    targets: dict[Key | Name, TargetSpec] = Field({}, description="Named places: a provider and its settings")
+    prepare: PrepareSpec | None = None
+    train: TrainSpec | None = None
+    evaluate: EvaluateSpec | None = None
+    deploy: DeploySpec | None = None
+    monitor: MonitorSpec | None = None
+    overrides: dict[str, dict[str, Any]] = Field({}, description="Provider to its own options; not portable")
+
+
+#: The steps of a project, in the order in which ``cloudops run`` takes them.
+STEPS = ("prepare", "train", "evaluate", "deploy", "monitor")
