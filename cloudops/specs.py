@@ -62,6 +62,7 @@ Name = Annotated[
 ]
 #: An input's, output's or parameter's name; it becomes part of an environment variable's name.
 Key = Annotated[str, _matching(r"[A-Za-z_]\w{0,62}", "a name of letters, digits and '_', not starting with a digit")]
+TargetName = Annotated[str, _matching(r"[A-Za-z][\w-]{0,62}", "a name of letters, digits, '_' and '-'")]
 EnvName = Annotated[str, _matching(r"[A-Za-z_]\w{0,254}", "the name of an environment variable")]
 Framework = Annotated[
     str, _matching(r"[a-z][\w-]*@\d+(\.\d+){0,2}", "a framework and its version, such as sklearn@1.7")
@@ -240,7 +241,7 @@ class Project(Strict):
     name: Name = Field(description="The project's name; part of the name of everything it creates")
     provider: Text = Field("local", description="Where to run: the name of an installed provider")
     target: Text | None = Field(None, description="The named target to use instead of provider")
-    targets: dict[Key | Name, TargetSpec] = Field({}, description="Named places: a provider and its settings")
+    targets: dict[TargetName, TargetSpec] = Field({}, description="Named places: a provider and its settings")
     prepare: PrepareSpec | None = None
     train: TrainSpec | None = None
     evaluate: EvaluateSpec | None = None
