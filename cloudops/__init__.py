@@ -1,1 +1,93 @@
-"""Train, deploy and monitor a model on a cloud or on this machine."""
+"""cloudops: train, deploy and monitor a model on a cloud or on this machine.
+
+The public names are loaded when they are first used, so that ``import cloudops`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .connect import connect
+    from .errors import CloudopsError
+    from .handles import Endpoint, Job, ModelVersion, attach
+    from .refs import LogLine, MetricPoint, Phase, Ref, Status
+    from .session import Session
+    from .specs import (
+        Capture,
+        Checks,
+        DeploySpec,
+        DriftChecks,
+        EvaluateSpec,
+        MonitorSpec,
+        PrepareSpec,
+        QualityChecks,
+        ReplicaResources,
+        Resources,
+        Traffic,
+        TrainSpec,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "connect": ("connect",),
+    "errors": ("CloudopsError",),
+    "handles": ("Endpoint", "Job", "ModelVersion", "attach"),
+    "refs": ("LogLine", "MetricPoint", "Phase", "Ref", "Status"),
+    "session": ("Session",),
+    "specs": (
+        "Capture",
+        "Checks",
+        "DeploySpec",
+        "DriftChecks",
+        "EvaluateSpec",
+        "MonitorSpec",
+        "PrepareSpec",
+        "QualityChecks",
+        "ReplicaResources",
+        "Resources",
+        "Traffic",
+        "TrainSpec",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Capture",
+    "Checks",
+    "CloudopsError",
+    "DeploySpec",
+    "DriftChecks",
+    "Endpoint",
+    "EvaluateSpec",
+    "Job",
+    "LogLine",
+    "MetricPoint",
+    "ModelVersion",
+    "MonitorSpec",
+    "Phase",
+    "PrepareSpec",
+    "QualityChecks",
+    "Ref",
+    "ReplicaResources",
+    "Resources",
+    "Session",
+    "Status",
+    "Traffic",
+    "TrainSpec",
+    "attach",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

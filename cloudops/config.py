@@ -1,6 +1,7 @@
 """The effective configuration: layers with the origin of every value.
 
-Later layers win: defaults < ``cloudops.yaml`` < the target < environment < flags.
+Later layers win: defaults < ``cloudops.yaml`` < the target < environment < flags. Steps that name no code or
+environment of their own take those of ``train``.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ def load(
     for text in assignments:
         _assign(data, origins, text)
     _choose(data, origins, provider, target, os.environ if environ is None else environ)
+    _inherit(data, origins)
     project = validate(Project, data, origins, fallback=str(file))
     config = Config(_with_target(project, origins, file), file, file.absolute().parent, origins)
     for place, message in references.problems(config.project):
@@ -167,6 +169,19 @@ def _choose(
                 data.pop("target", None)
                 data[key] = value
                 origins[(key,)] = layer + (ENVIRONMENT[key] if "env" in layer else key)
+
+
+def _inherit(data: dict[str, Any], origins: dict[Place, str]) -> None:
+    """Give ``prepare`` and ``evaluate`` the code and the environment of ``train`` where they name none."""
+    train = data.get("train")
+    for name in ("prepare", "evaluate"):
+        step = data.get(name)
+        if not isinstance(step, dict) or not isinstance(train, dict):
+            continue
+        groups = [["code"], ["requirements"], ["framework", "image"]]
+        for key in [key for group in groups if not any(k in step for k in group) for key in group if key in train]:
+            step[key] = train[key]
+            origins[(name, key)] = f"{origins.get(('train', key), 'train')} (from train)"
 
 
 def _with_target(project: Project, origins: dict[Place, str], file: Path) -> Project:

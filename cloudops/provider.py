@@ -174,6 +174,7 @@ class JobRequest:
         secrets: name to value; never logged, stored or shown.
         requirements: the text of the requirements file, or None.
         lineage: of the model that the job may produce.
+        checkpoint: names the checkpoints that the job starts from and writes; shared by repeated tries of one intent.
         options: the provider's own options for this step, an attribute of its overrides model; None when absent.
     """
 
@@ -183,6 +184,7 @@ class JobRequest:
     code: CodeVersion
     inputs: Mapping[str, Input]
     lineage: Lineage
+    checkpoint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     requirements: str | None = None
     options: Any = None
@@ -198,6 +200,7 @@ class ModelInfo:
         lineage: where it comes from, as in ``lineage.json``; empty for a folder that no job of ours made.
         metrics: the last value of each metric that its training logged.
         created: epoch seconds.
+        requirements: the text of the requirements file of its training, or None.
     """
 
     ref: Ref | None
@@ -205,6 +208,7 @@ class ModelInfo:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     created: float | None = None
+    requirements: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,308 @@
+"""The Python API: a project on a provider.
+
+Every call that creates is idempotent: its name follows from the code, the data, the parameters and the place, so a
+repeated call, after a crash or from another machine, finds its own work instead of doubling it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import references
+from .errors import ConfigError, NotFound
+from .events import BeforeDelete, StatusChanged
+from .handles import Endpoint, Job, ModelVersion, attach, handle
+from .observers import Observers
+from .preflight import Preflight
+from .provider import Capability, JobRequest, ModelInfo, Plan, Support
+from .refs import Listed, Phase, Ref
+from .requests import Requests
+from .submission import Submission
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .monitoring import Report
+    from .provider import CheckResult, DeployRequest, Provider
+    from .refs import Status
+    from .specs import DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
+    from .yamlfile import Place
+
+
+class Session:
+    """A project on a provider; made by :func:`connect`."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        project: str,
+        root: Path,
+        place: Mapping[str, Any],
+        overrides: Any = None,
+        config: Config | None = None,
+        observers: Observers | None = None,
+        environ: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.provider = provider
+        self.project = project
+        self.root = root
+        self.config = config
+        self._overrides = overrides
+        self._observers = observers or Observers()
+        self._requests = Requests(project, root, place)
+        self._submission = Submission(provider, root, self._observers, sleep)
+        secrets = os.environ if environ is None else environ
+        self._preflight = Preflight(provider.info.name, provider.capabilities(), root, self._where, secrets)
+        self._jobs: dict[str, Job] = {}
+
+    def capabilities(self) -> Mapping[Capability, Support]:
+        """What the provider can do, with reasons."""
+        return self.provider.capabilities()
+
+    def check(self) -> list[CheckResult]:
+        """Whether a run would work; creates nothing."""
+        return self.provider.check()
+
+    def validate(self) -> None:
+        """Check every step of the project file against the provider; raises for the first problem."""
+        for step in ("prepare", "train", "evaluate"):
+            if (spec := self._configured(step)) is not None:
+                self._preflight.job(step, spec)
+        if (deploy := self._configured("deploy")) is not None:
+            self._preflight.deploy(deploy)
+        if (monitor := self._configured("monitor")) is not None:
+            self._preflight.monitor(monitor)
+
+    def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
+        """Start the data step, or find the same one; returns at once."""
+        return self._submit("prepare", self._spec("prepare", spec), new=new)
+
+    def train(self, spec: TrainSpec | None = None, *, new: bool = False) -> Job:
+        """Start a training job, or find the same one; returns at once.
+
+        Args:
+            spec: what to train; that of the project file by default.
+            new: start another one even where one with the same code, data and parameters exists.
+
+        Raises:
+            ConfigError: the spec is wrong for this project.
+            UnsupportedFeature: the provider cannot do what a field asks for.
+            ProviderError: the provider refused.
+        """
+        return self._submit("train", self._spec("train", spec), new=new)
+
+    def evaluate(self, spec: EvaluateSpec | None = None, *, model: str | None = None, new: bool = False) -> Job:
+        """Start an evaluation of a model version, by default the one of the project's training."""
+        chosen: EvaluateSpec = self._spec("evaluate", spec)
+        if model is not None:
+            chosen = chosen.model_copy(update={"model": model})
+        return self._submit("evaluate", chosen, new=new)
+
+    def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
+        """Put a model version behind an endpoint; returns at once. The same version again changes nothing."""
+        request = self._deploy_request(self._spec("deploy", spec), model)
+        return self._submission.deployment(request)
+
+    def monitor(
+        self,
+        spec: MonitorSpec | None = None,
+        *,
+        endpoint: str | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Report:
+        """Check an endpoint's traffic against its reference; sends the replays first.
+
+        Args:
+            spec: what to check; that of the project file by default.
+            endpoint: its URI or name, over that of the spec; by default the one that the project deploys.
+            progress: called with a line for each thing done.
+        """
+        from .watch import watch
+
+        chosen: MonitorSpec = self._spec("monitor", spec)
+        self._preflight.monitor(chosen)
+        found = self.endpoint(endpoint or chosen.endpoint)
+        return watch(found, chosen, self.resolve, root=self.root, progress=progress or (lambda line: None))
+
+    def plan(self, step: str) -> Plan:
+        """What a step of the project file would create, with the provider's own request; creates nothing."""
+        spec: Any = self._spec(step, None)
+        notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
+        if step == "deploy":
+            request = self._deploy_request(spec, None, planning=True)
+            plan = self.provider.deployer.plan(request)
+        else:
+            job = self._request(step, spec, planning=True)
+            plan = replace(self.provider.trainer.plan(job), exists=self.provider.trainer.find(job.name))
+        return replace(plan, notes=[*plan.notes, *notes])
+
+    def jobs(self) -> Iterator[Listed]:
+        """The project's jobs, newest first."""
+        return self.provider.trainer.jobs(self.project)
+
+    def models(self) -> Iterator[ModelInfo]:
+        """The project's model versions, newest first."""
+        return self.provider.trainer.models(self.project)
+
+    def endpoints(self) -> Iterator[Listed]:
+        """The project's endpoints."""
+        return self.provider.deployer.endpoints(self.project)
+
+    def endpoint(self, name: str | None = None) -> Endpoint:
+        """An endpoint by URI or name, by default the one that the project deploys. Raises NotFound."""
+        deploy = self._configured("deploy")
+        wanted = name or (deploy.endpoint if deploy else None)
+        if wanted is None:
+            raise ConfigError("no endpoint is named", hint="pass its URI or name, or add deploy to the project file")
+        if wanted.startswith("cloudops://"):
+            found = attach(wanted, root=self.root)
+            if not isinstance(found, Endpoint):
+                raise ConfigError(f"{wanted} is not an endpoint's URI")
+            return found
+        ref = self.provider.deployer.find(wanted)
+        if ref is None:
+            raise NotFound(
+                f"{self.provider.info.name} has no endpoint {wanted!r} in this project",
+                provider=self.provider.info.name,
+                hint="`cloudops endpoints` lists them; `cloudops deploy` creates it",
+            )
+        return Endpoint(ref, self.provider)
+
+    def created(self) -> list[Listed]:
+        """Everything that the project created and that still exists: endpoints first, then jobs with their models."""
+        return [*self.endpoints(), *self.jobs()]
+
+    def down(self, items: list[Listed] | None = None) -> list[Ref]:
+        """Delete everything that the project created (or ``items`` of it); returns what was deleted."""
+        deleted = []
+        for item in self.created() if items is None else items:
+            self._observers.tell("before_delete", BeforeDelete(item.ref))
+            found = handle(item.ref, self.provider)
+            if isinstance(found, Job | Endpoint):
+                found.delete()
+            deleted.append(item.ref)
+        return deleted
+
+    def attach(self, uri: str) -> Job | ModelVersion | Endpoint:
+        """The handle that ``uri`` names."""
+        return attach(uri, root=self.root)
+
+    def notify(self, ref: Ref) -> Callable[[Status], None]:
+        """A callback for ``wait(on_change=...)`` that tells the observers."""
+        return lambda status: self._observers.tell("on_event", StatusChanged(ref, status))
+
+    def resolve(self, text: str, *, planning: bool = False) -> str:
+        """``text`` with its references to other steps filled in.
+
+        Raises:
+            ConfigError: a step that it refers to has not succeeded yet.
+        """
+        return references.fill(text, lambda name: self._value(name, planning))
+
+    def _value(self, name: str, planning: bool) -> str:
+        head, _, rest = name.partition(".")
+        if head == "inputs":
+            train: Any = self._configured("train")
+            return self.resolve(train.inputs[rest], planning=planning)
+        job = self._done(head)
+        if job is None:
+            if planning:
+                return f"<{name}>"
+            raise ConfigError(f"{name} is not there: the step {head} has not succeeded yet", hint=f"run {head} first")
+        if rest == "model":
+            return str(self.provider.trainer.model(job.ref).ref)
+        return job.outputs()[rest.removeprefix("outputs.")]
+
+    def _done(self, step: str) -> Job | None:
+        """The succeeded job of a step of the project file, as it stands now."""
+        job = self._jobs.get(step)
+        if job is not None:
+            return job if job.status().phase is Phase.SUCCEEDED else None
+        try:
+            request = self._request(step, self._configured(step))
+        except ConfigError:  # it waits for a step of its own
+            return None
+        job = self._submission.succeeded(request.name)
+        if job is not None:
+            self._jobs[step] = job
+        return job
+
+    def _submit(self, step: str, spec: StepSpec, *, new: bool) -> Job:
+        self._preflight.job(step, spec)
+        job = self._submission.job(self._request(step, spec), new=new)
+        self._jobs[step] = job
+        return job
+
+    def _request(self, step: str, spec: StepSpec, *, planning: bool = False) -> JobRequest:
+        inputs = {name: self.resolve(source, planning=planning) for name, source in spec.inputs.items()}
+        if step == "evaluate":
+            inputs["model"] = self._model_location(getattr(spec, "model", None), planning)
+        return self._requests.job(
+            step,
+            spec,
+            inputs=inputs,
+            secrets=self._preflight.secrets(spec.secrets),
+            options=getattr(self._overrides, step, None),
+        )
+
+    def _deploy_request(self, spec: DeploySpec, model: str | None, *, planning: bool = False) -> DeployRequest:
+        self._preflight.deploy(spec)
+        info = self._model(model or spec.model, planning)
+        inherited = {}
+        if spec.framework is None and spec.image is None:
+            environment = info.lineage.get("environment", {})
+            inherited = {key: environment[key] for key in ("framework", "image") if environment.get(key)}
+        request = self._requests.deploy(
+            spec.model_copy(update=inherited),
+            model=info,
+            secrets=self._preflight.secrets(spec.secrets),
+            options=getattr(self._overrides, "deploy", None),
+        )
+        return request if request.requirements is not None else replace(request, requirements=info.requirements)
+
+    def _model(self, given: str | None, planning: bool) -> ModelInfo:
+        """The model that a spec names: a URI, a folder, or by default that of the project's training."""
+        name = given or "${{train.model}}"
+        text = self.resolve(name, planning=planning) if self.config or "${{" not in name else ""
+        if not text:
+            raise ConfigError("no model is named", hint="pass model= with a model version's URI or a folder")
+        if text.startswith("<"):
+            return ModelInfo(None, text)
+        if not text.startswith("cloudops://"):
+            return ModelInfo(None, str(self.root / text))
+        found = attach(text, root=self.root)
+        return found.provider.trainer.model(found.ref)
+
+    def _model_location(self, given: str | None, planning: bool) -> str:
+        return self._model(given, planning).location
+
+    def _spec(self, step: str, given: Any) -> Any:
+        spec = given if given is not None else self._configured(step)
+        if spec is None:
+            where = f"{self.config.path} has no {step}" if self.config else f"no spec for {step} was given"
+            raise ConfigError(where, hint=f"add the key {step}: to the project file, or pass a spec")
+        return spec
+
+    def _configured(self, step: str) -> Any:
+        return getattr(self.config.project, step) if self.config else None
+
+    def _where(self, place: Place) -> str:
+        from .yamlfile import dotted
+
+        if self.config is None:
+            return dotted(place)
+        return f"{self.config.origin(place)}: {dotted(place)}"
+
+    def _override_notes(self, step: str) -> list[str]:
+        options = getattr(self._overrides, step, None)
+        if options is None:
+            return []
+        name = self.provider.info.name
+        given = options.model_dump(mode="json", exclude_unset=True)
+        return [f"overrides.{name}.{step}.{key}: {value!r} (not portable)" for key, value in given.items()]
