@@ -1,0 +1,125 @@
+"""Commands about endpoints: endpoints, predict, traffic, rollback; and down."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudops.errors import ConfigError
+from .jobs import show_listing, status_document
+from .options import find, project_options, project_session
+from .output import document, note, table, wants_json
+
+if TYPE_CHECKING:
+    from cloudops.handles import Endpoint
+
+which = click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+
+
+@click.command()
+@project_options
+def endpoints(**options: Any) -> None:
+    """List the project's endpoints."""
+    show_listing(list(project_session(options).endpoints()), ["endpoint", "phase", "age"])
+
+
+@click.command()
+@which
+@click.option("--data", metavar="FILE", help="Rows: .json, .jsonl, .csv or .parquet; - reads standard input.")
+@click.option("--row", metavar="JSON", multiple=True, help="One row, such as '{\"x\": 1}' or '[1, 2]'.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "jsonl", "csv"]),
+    default="json",
+    help="What standard input holds.  [default: json]",
+)
+@click.option("--version", metavar="ID", help="Ask one version rather than the traffic split.")
+@project_options
+def predict(
+    endpoint: str | None, data: str | None, row: tuple[str, ...], format_: str, version: str | None, **options: Any
+) -> None:
+    """Send rows to an endpoint (its URI or name; by default the project's) and print one prediction a line."""
+    from cloudops.rows import predict_all, read_rows
+
+    if (data is None) == (not row):
+        raise click.UsageError("expected rows: either --data FILE or --row JSON")
+    found: Endpoint = find(endpoint, options, kind="endpoints")  # type: ignore[assignment]
+    predictions = predict_all(found, read_rows(data, row, format_, sys.stdin.buffer), version=version)
+    if wants_json():
+        document({"uri": found.uri, "predictions": list(predictions)})
+        return
+    import json
+
+    for prediction in predictions:
+        click.echo(prediction if isinstance(prediction, str) else json.dumps(prediction))
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[ENDPOINT] [VERSION=PERCENT]...")
+@project_options
+def traffic(words: tuple[str, ...], **options: Any) -> None:
+    """Show an endpoint's versions, or split its traffic: cloudops traffic 3f2a9c01=90 77ab12cd=10."""
+    shares = dict(_share(word) for word in words if "=" in word)
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise click.UsageError(f"expected at most one endpoint, got {', '.join(names)}")
+    found: Endpoint = find(names[0] if names else None, options, kind="endpoints")  # type: ignore[assignment]
+    if shares:
+        found.traffic(shares)
+    _show_endpoint(found)
+
+
+@click.command()
+@which
+@project_options
+def rollback(endpoint: str | None, **options: Any) -> None:
+    """Give all traffic back to the version before the live one."""
+    found: Endpoint = find(endpoint, options, kind="endpoints")  # type: ignore[assignment]
+    found.rollback()
+    _show_endpoint(found)
+
+
+@click.command()
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@project_options
+def down(yes: bool, **options: Any) -> None:
+    """Delete everything that the project created with this provider: endpoints, jobs and their models.
+
+    What is to be deleted is shown first. Shared things (buckets, roles, caches) are left alone.
+    """
+    session = project_session(options)
+    items = session.created()
+    if not items:
+        document({"deleted": []}) if wants_json() else click.echo("nothing to delete")
+        return
+    for item in items:
+        note(f"  {item.ref.kind[:-1]:<9} {item.ref.id}  {item.phase}")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("nothing was deleted: this would delete the above", hint="pass --yes to delete it")
+        click.confirm(f"Delete these {len(items)}?", abort=True, err=True)
+    deleted = session.down(items)
+    if wants_json():
+        document({"deleted": [str(ref) for ref in deleted]})
+    else:
+        click.echo(f"deleted {len(deleted)}")
+
+
+def _share(word: str) -> tuple[str, float]:
+    version, _, percent = word.partition("=")
+    try:
+        return version, float(percent.removesuffix("%"))
+    except ValueError:
+        raise click.UsageError(f"expected VERSION=PERCENT, got {word!r}") from None
+
+
+def _show_endpoint(endpoint: Endpoint) -> None:
+    status = endpoint.status()
+    if wants_json():
+        document({"uri": endpoint.uri, **status_document(status)})
+        return
+    click.echo(f"{endpoint.ref.id}  {status.phase}{'  ' + status.reason if status.reason else ''}")
+    table(["version", "percent"], [(version, f"{percent:g}") for version, percent in status.traffic.items()])

@@ -1,0 +1,87 @@
+"""The entry point: finds the command, runs it, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from .lazy import LazyGroup
+from .output import print_error
+
+#: Command to ``(module, help)``, by section; a command's module is imported when it is used.
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Project": {
+        "init": ("project", "Make a small project that runs."),
+        "check": ("project", "See whether a run would work; creates nothing."),
+        "plan": ("steps", "Show what would be created, with the native requests."),
+        "config": ("project", "Show the effective configuration and its origins."),
+        "schema": ("project", "Print the JSON schema of cloudops.yaml."),
+        "providers": ("project", "List providers and what they can do."),
+        "completion": ("project", "Print the shell's completion script."),
+    },
+    "Steps": {
+        "run": ("steps", "Take all steps: prepare, train, evaluate, deploy, monitor."),
+        "prepare": ("steps", "Start the data step."),
+        "train": ("steps", "Start a training job."),
+        "evaluate": ("steps", "Measure a model and hold it against its gate."),
+        "deploy": ("steps", "Put a model behind an endpoint."),
+        "monitor": ("monitor", "Check an endpoint's traffic for drift, quality and latency."),
+    },
+    "Jobs and models": {
+        "jobs": ("jobs", "List jobs."),
+        "status": ("jobs", "Show where a job or an endpoint stands."),
+        "wait": ("jobs", "Wait for a job or an endpoint."),
+        "logs": ("jobs", "Print a log; -f follows it."),
+        "metrics": ("jobs", "Print the metrics of a job or an endpoint."),
+        "cancel": ("jobs", "Stop a job."),
+        "models": ("jobs", "List model versions and where they come from."),
+    },
+    "Endpoints": {
+        "endpoints": ("endpoints", "List endpoints."),
+        "predict": ("endpoints", "Send rows to an endpoint."),
+        "traffic": ("endpoints", "Show or split the traffic between versions."),
+        "rollback": ("endpoints", "Give all traffic back to the version before."),
+        "down": ("endpoints", "Delete everything that the project created."),
+    },
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="cloudops-ml", prog_name="cloudops")
+def cli() -> None:
+    """Train, deploy and monitor a model on a cloud or on this machine.
+
+    One project file, cloudops.yaml; the cloud is chosen by --provider or --target.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with 0, 1, 2, 3 or 130 (see docs/cli.md)."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(arguments, prog_name="cloudops", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return print_error(error)

@@ -1,0 +1,37 @@
+"""The command monitor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import project_options, project_session, relative
+from .output import document, wants_json
+from .progress import progress
+
+
+@click.command()
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+@click.option("--html", metavar="FILE", help="Where to write the report.  [default: under .cloudops/reports]")
+@project_options
+def monitor(endpoint: str | None, html: str | None, **options: Any) -> int:
+    """Check an endpoint's traffic: drift, data quality, errors and latency, as the key monitor says.
+
+    Replays, where there are some, are sent first. Exit code 1 where a check fails.
+    """
+    session = project_session(options)
+    shown = progress()
+    shown.begin("monitor", "")
+    try:
+        report = session.monitor(endpoint=endpoint, progress=lambda line: shown.note("monitor", line), html=html)
+    finally:
+        shown.close()
+    if wants_json():
+        document({**report.to_json(), "report": str(report.html_path)})
+    else:
+        from cloudops.monitoring.terminal import show
+
+        show(report)
+        click.echo(f"report: {relative(report.html_path)}")
+    return 0 if report.verdict in ("ok", "no data") else 1

@@ -1,0 +1,109 @@
+"""Options that commands share, and what they make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cloudops.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from cloudops.config import Config
+    from cloudops.handles import Endpoint, Job, ModelVersion
+    from cloudops.session import Session
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one document on standard output, everything else on standard error.",
+)
+
+
+def project_options(function: Function) -> Function:
+    """``-f``, ``--provider``, ``--target``, ``--set`` and ``-o``."""
+    decorators = [
+        click.option("-f", "--file", "file", metavar="FILE", help="The project file.  [default: cloudops.yaml]"),
+        click.option("--provider", metavar="NAME", help="Where to run; over the file and CLOUDOPS_PROVIDER."),
+        click.option("--target", metavar="NAME", help="A target of the file; over the file and CLOUDOPS_TARGET."),
+        click.option(
+            "--set",
+            "assignments",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Change a value of the file, such as train.params.lr=0.2; may be repeated.",
+        ),
+        output_option,
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def load_config(options: dict[str, Any]) -> Config:
+    """The configuration that the options of :func:`project_options` name."""
+    from cloudops.config import load
+
+    return load(
+        options.get("file"),
+        provider=options.get("provider"),
+        target=options.get("target"),
+        assignments=options.get("assignments") or (),
+    )
+
+
+def project_session(options: dict[str, Any]) -> Session:
+    """A session for the configuration that the options name."""
+    from cloudops.connect import open_session
+
+    return open_session(load_config(options))
+
+
+def find(text: str | None, options: dict[str, Any], *, kind: str | None = None) -> Job | Endpoint | ModelVersion:
+    """What a command's argument names: a URI, the name of a job or endpoint of the project, or (None) a default.
+
+    Args:
+        text: the argument.
+        options: those of :func:`project_options`.
+        kind: ``"endpoints"`` where only an endpoint will do; the default is then the project's endpoint, else its
+            newest job.
+    """
+    from cloudops.handles import Endpoint, attach, handle
+
+    if text is not None and "://" in text:
+        found = attach(text)
+        if kind == "endpoints" and not isinstance(found, Endpoint):
+            raise ConfigError(f"{text} is not an endpoint's URI")
+        return found
+    session = project_session(options)
+    if kind == "endpoints":
+        return session.endpoint(text)
+    for item in session.created():
+        if item.ref.id == text or (text is None and item.ref.kind == "jobs"):
+            return handle(item.ref, session.provider)
+    if text is None:
+        raise NotFound("the project has no job yet", hint="`cloudops train` starts one")
+    raise NotFound(
+        f"the project has no job or endpoint {text!r}", hint="`cloudops jobs` and `cloudops endpoints` list them"
+    )
+
+
+def command_line(command: str, uri: str) -> str:
+    """A command with a URI, as one types it."""
+    import shlex
+
+    return f"cloudops {command} {shlex.quote(uri)}"
+
+
+def relative(path: str | Path) -> str:
+    """A path as short as it can be shown from the working directory."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

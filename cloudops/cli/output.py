@@ -1,0 +1,93 @@
+"""What is printed: one JSON document or text on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from cloudops.errors import CloudopsError, JobFailed
+import itertools
+
+
+def wants_json() -> bool:
+    """Whether the running command was asked for ``-o json``."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.params.get("output") == "json"
+
+
+def document(value: Any) -> None:
+    """Print the JSON document of ``-o json``."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in aligned columns; the last column is as wide as it likes."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(heading), *(len(row[i]) for row in cells)]) for i, heading in enumerate(headings)]
+    for row in [[heading.upper() for heading in headings], *cells]:
+        padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        click.echo("  ".join([*padded, row[-1]]).rstrip())
+
+
+def note(text: str) -> None:
+    """Print a line on standard error."""
+    click.echo(text, err=True)
+
+
+def age(since: float | None, now: float | None = None) -> str:
+    """How long ago, in the largest unit: ``3m``, ``2h``."""
+    if since is None:
+        return "-"
+    seconds = max(0.0, (time.time() if now is None else now) - since)
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def print_error(error: Exception) -> int:
+    """Print an error as one line (and the log's tail of a failed job); returns the exit code."""
+    if not isinstance(error, CloudopsError) or os.environ.get("CLOUDOPS_DEBUG"):
+        return _print_unexpected(error)
+    if isinstance(error, JobFailed):
+        for line in error.log_tail:
+            note(f"  | {line}")
+    note(f"error: {one_line(error.message)}")
+    if error.hint:
+        note(f"  {one_line(error.hint)}")
+    if "json" in _output_flags():
+        document({"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}})
+    return error.exit_code
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks."""
+    return " ".join(text.split())
+
+
+def _print_unexpected(error: Exception) -> int:
+    if os.environ.get("CLOUDOPS_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+        return getattr(error, "exit_code", 1)
+    reason = f"{type(error).__name__}: {one_line(str(error))}"
+    if isinstance(error, OSError):
+        note(f"error: {reason}")
+    else:
+        note(f"error: this is a bug in cloudops or in a plugin: {reason}")
+    note("  CLOUDOPS_DEBUG=1 shows where")
+    return 1
+
+
+def _output_flags() -> list[str]:
+    """The values of ``-o`` on the command line; the context is gone when an error has left the command."""
+    words = sys.argv[1:]
+    values = [following for word, following in itertools.pairwise(words) if word in ("-o", "--output")]
+    return values + [word.partition("=")[2] for word in words if word.startswith("--output=")]
