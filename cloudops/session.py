@@ -114,6 +114,7 @@ class Session:
         spec: MonitorSpec | None = None,
         *,
         endpoint: str | None = None,
+        html: str | os.PathLike[str] | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Report:
         """Check an endpoint's traffic against its reference; sends the replays first.
@@ -121,6 +122,7 @@ class Session:
         Args:
             spec: what to check; that of the project file by default.
             endpoint: its URI or name, over that of the spec; by default the one that the project deploys.
+            html: where to write the report page; under ``.cloudops/reports`` by default.
             progress: called with a line for each thing done.
         """
         from .watch import watch
@@ -128,7 +130,8 @@ class Session:
         chosen: MonitorSpec = self._spec("monitor", spec)
         self._preflight.monitor(chosen)
         found = self.endpoint(endpoint or chosen.endpoint)
-        return watch(found, chosen, self.resolve, root=self.root, progress=progress or (lambda line: None))
+        page = None if html is None else Path(html)
+        return watch(found, chosen, self.resolve, root=self.root, html=page, progress=progress or (lambda line: None))
 
     def plan(self, step: str) -> Plan:
         """What a step of the project file would create, with the provider's own request; creates nothing."""

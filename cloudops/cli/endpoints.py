@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloudops.errors import ConfigError
+
 from .jobs import show_listing, status_document
 from .options import find, project_options, project_session
 from .output import document, note, table, wants_json

@@ -191,8 +191,8 @@ def show_listing(items: list[Listed], headings: list[str]) -> None:
             ]
         )
         return
-    cells = {"phase": lambda i: i.phase, "age": lambda i: age(i.created), "step": lambda i: i.step}
-    rows = [[item.ref.id, *(cells[heading](item) for heading in headings[1:])] for item in items]
+    cells = [{"phase": item.phase, "age": age(item.created), "step": item.step} for item in items]
+    rows = [[item.ref.id, *(known[name] for name in headings[1:])] for item, known in zip(items, cells, strict=True)]
     table(headings, rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -12,7 +13,6 @@ from typing import Any
 import click
 
 from cloudops.errors import CloudopsError, JobFailed
-import itertools
 
 
 def wants_json() -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cloudops.errors import PluginError
+
 from .options import load_config, output_option, project_options, project_session
 from .output import document, table, wants_json
 
@@ -87,8 +88,8 @@ def providers(name: str | None, output: str) -> None:
         rows = [(key, "yes" if s["ok"] else "no", s["reason"]) for key, s in described[0]["capabilities"].items()]
         table(["capability", "there", "how, or why not"], rows)
     else:
-        rows = [(d["name"], d["version"], d["sdk"], d["summary"]) for d in described]
-        table(["provider", "version", "sdk", "what"], rows)
+        listed = [(d["name"], d["version"], d["sdk"], d["summary"]) for d in described]
+        table(["provider", "version", "sdk", "what"], listed)
 
 
 @click.command()
@@ -107,22 +108,16 @@ def completion(shell: str) -> None:
 def _describe(name: str, points: dict[str, Any], *, strict: bool) -> dict[str, Any]:
     from cloudops.registry import load, provider_info
 
+    known = {"name": name, "version": points[name].version if name in points else ""}
     try:
         info = provider_info(name)
         capabilities = load(info, info.capabilities)()
     except PluginError as error:
         if strict:
             raise
-        return {
-            "name": name,
-            "version": points[name].version,
-            "sdk": "broken",
-            "summary": str(error),
-            "capabilities": {},
-        }
+        return {**known, "sdk": "broken", "summary": str(error), "capabilities": {}}
     return {
-        "name": name,
-        "version": points[name].version,
+        **known,
         "sdk": _sdk_state(info.sdk, info.extra),
         "summary": info.summary,
         "capabilities": {

@@ -1,0 +1,99 @@
+"""Rows for an endpoint: read from a file, an argument or standard input, and sent in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .handles import Endpoint
+
+#: Rows in one request: large enough to be fast, small enough for every cloud's payload limit (1.5 MB on Vertex AI).
+BATCH = 500
+
+
+def read_rows(data: str | None, given: Sequence[str], format_: str, stdin: IO[bytes]) -> Iterator[list[Any]]:
+    """Batches of rows.
+
+    Args:
+        data: a file, or ``-`` for ``stdin``.
+        given: rows as JSON texts, instead of ``data``.
+        format_: ``json``, ``jsonl`` or ``csv``; what ``stdin`` holds.
+        stdin: read for ``-``.
+
+    Raises:
+        ConfigError: the rows cannot be read; names the file and what was expected.
+    """
+    if data is None:
+        return iter([[_json(text, "--row") for text in given]])
+    if data != "-":
+        return _of_file(Path(data))
+    content = stdin.read()
+    if format_ == "csv":
+        return _of_csv(content)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError("standard input: not UTF-8 text") from error
+    if format_ == "jsonl":
+        return _batched(_json(line, "standard input") for line in text.splitlines() if line.strip())
+    return _batched(_rows_of(_json(text, "standard input")))
+
+
+def predict_all(endpoint: Endpoint, batches: Iterable[list[Any]], *, version: str | None = None) -> list[Any]:
+    """One prediction for each row of all batches, in order."""
+    return [prediction for batch in batches if batch for prediction in endpoint.predict(batch, version=version)]
+
+
+def _of_file(path: Path) -> Iterator[list[Any]]:
+    if path.suffix == ".json" and path.is_file():
+        return _batched(_rows_of(_json(path.read_text(encoding="utf-8", errors="replace"), str(path))))
+    from .monitoring.tables import batches, read_table
+
+    try:
+        frame = read_table(path)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return batches(frame, BATCH)
+
+
+def _of_csv(content: bytes) -> Iterator[list[Any]]:
+    import polars as pl
+
+    from .monitoring.tables import batches
+
+    try:
+        return batches(pl.read_csv(content), BATCH)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"standard input: not CSV with a header: {reason}") from error
+
+
+def _rows_of(value: Any) -> list[Any]:
+    """The rows in a JSON document: a list, one object, or an object with ``instances``."""
+    if isinstance(value, dict):
+        value = value.get("instances", [value])
+    return value if isinstance(value, list) else [value]
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        hint = 'a row is an object, a list or a number, such as {"x": 1}'
+        raise ConfigError(f"{where}: not JSON: {error}", hint=hint) from error
+
+
+def _batched(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,45 @@
+"""What the engine raises, as the errors of cloudops. One table."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cloudops.errors import AuthError, CloudopsError, Conflict, InvalidRequest, NoCapacity, NotFound, ProviderError
+
+_BY_ERRNO: dict[int, tuple[type[ProviderError], str]] = {
+    errno.ENOSPC: (NoCapacity, "free some disk space and run again"),
+    errno.EDQUOT: (NoCapacity, "free some of your disk quota and run again"),
+    errno.EACCES: (AuthError, "fix the permissions"),
+    errno.EPERM: (AuthError, "fix the permissions"),
+    errno.EROFS: (AuthError, "the file system is read-only"),
+    errno.EADDRINUSE: (Conflict, "choose another port"),
+    errno.EMFILE: (NoCapacity, "raise the limit of open files (ulimit -n)"),
+    errno.EAGAIN: (NoCapacity, "the machine has no more processes to give"),
+    errno.ENOMEM: (NoCapacity, "the machine is out of memory"),
+}
+
+
+@contextmanager
+def translated(operation: str, ref: object | None = None) -> Iterator[None]:
+    """Turn the errors of the engine and of the operating system into those of cloudops; the cause is kept."""
+    try:
+        yield
+    except CloudopsError:
+        raise
+    except LookupError as error:
+        raise NotFound(_text(error), provider="local", operation=operation, ref=ref) from error
+    except OSError as error:
+        kind, hint = _BY_ERRNO.get(error.errno or 0, (ProviderError, None))
+        code = errno.errorcode.get(error.errno or 0)
+        message = f"{operation}: {error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        raise kind(message, code=code, provider="local", operation=operation, ref=ref, hint=hint) from error
+    except ValueError as error:
+        raise InvalidRequest(_text(error), provider="local", operation=operation, ref=ref) from error
+    except RuntimeError as error:
+        raise Conflict(_text(error), provider="local", operation=operation, ref=ref) from error
+
+
+def _text(error: Exception) -> str:
+    return str(error.args[0]) if error.args else str(error)

@@ -1,0 +1,102 @@
+"""The index of jobs and endpoints: SQLite in WAL mode, so that several clients at once are safe.
+
+Where a job or an endpoint stands is the engine's to tell; the index says what exists and what it was made for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudops.errors import ProviderError, Unavailable
+
+_SCHEMA = """
+create table if not exists items (
+    kind text not null, name text not null, project text not null, step text not null,
+    created real not null, primary key (kind, name)
+)
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row: ``kind`` is ``jobs`` or ``endpoints``, ``created`` epoch seconds."""
+
+    kind: str
+    name: str
+    project: str
+    step: str
+    created: float
+
+
+class Index:
+    """The index in one file; nothing is written until something is added."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, kind: str, name: str, project: str, step: str) -> None:
+        """Add a row; one that is there stays as it is."""
+        with self._connection(create=True) as connection:
+            row = (kind, name, project, step, time.time())
+            connection.execute("insert or ignore into items values (?, ?, ?, ?, ?)", row)
+
+    def get(self, kind: str, name: str) -> Item | None:
+        """The row, or None."""
+        found = list(self._select("where kind = ? and name = ?", (kind, name)))
+        return found[0] if found else None
+
+    def list(self, kind: str, project: str | None) -> Iterator[Item]:
+        """The rows of a kind, newest first; all projects where ``project`` is None."""
+        if project is None:
+            return self._select("where kind = ? order by created desc, name", (kind,))
+        return self._select("where kind = ? and project = ? order by created desc, name", (kind, project))
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove the row; silent when it is gone."""
+        if self.path.exists():
+            with self._connection() as connection:
+                connection.execute("delete from items where kind = ? and name = ?", (kind, name))
+
+    def _select(self, where: str, values: tuple[str, ...]) -> Iterator[Item]:
+        if not self.path.exists():
+            return iter(())
+        with self._connection() as connection:
+            query = f"select kind, name, project, step, created from items {where}"
+            return iter([Item(*row) for row in connection.execute(query, values)])
+
+    @contextmanager
+    def _connection(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+        try:
+            if create:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=30)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(self.path, error) from error
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute(_SCHEMA)
+            with connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
+        finally:
+            connection.close()
+
+
+def _unusable(path: Path, error: Exception) -> ProviderError:
+    if "not a database" in str(error) or "malformed" in str(error):
+        return ProviderError(
+            f"{path} is damaged: {error}",
+            provider="local",
+            hint="move it away; jobs and endpoints then start anew, their files stay below the same folder",
+        )
+    if "locked" in str(error):
+        return Unavailable(f"{path} is in use by another process: {error}", provider="local")
+    return ProviderError(
+        f"{path} cannot be used: {error}", provider="local", hint="free some disk space or fix its permissions"
+    )
