@@ -1,0 +1,286 @@
+"""What this machine keeps and runs: the index, the job folders and the engine. Only this module drives the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudops.errors import NotFound
+from cloudops.refs import LogLine, Ref
+
+from .layout import JobFolder, Layout
+from .state import Index, Item
+
+if TYPE_CHECKING:
+    from cloudops.engine.job import JobState
+
+    from cloudops.engine.service_types import ServiceState
+    from cloudops.provider import DeployRequest, JobRequest
+
+    from .options import LocalTarget
+
+
+class LocalClient:
+    """The local provider's side of one project folder.
+
+    Args:
+        root: the project's folder.
+        settings: the target's settings.
+        environ: what processes inherit their few undeclared variables from.
+    """
+
+    def __init__(self, root: Path, settings: LocalTarget | None, environ: Mapping[str, str] | None = None) -> None:
+        self.layout = Layout(root)
+        self.index = Index(self.layout.database)
+        self.settings = settings
+        self.environ = os.environ if environ is None else environ
+
+    def ref(self, kind: str, name: str) -> Ref:
+        """The handle of something of this project folder."""
+        return Ref("local", str(self.layout.root).strip("/"), kind, name)
+
+    def item(self, ref: Ref) -> Item:
+        """The row of a job or an endpoint; a model is its job's. Raises NotFound."""
+        kind = "jobs" if ref.kind == "models" else ref.kind
+        found = self.index.get(kind, ref.id)
+        if found is None:
+            raise NotFound(
+                f"there is no {ref.kind[:-1]} {ref.id!r} in {self.layout.root}",
+                provider="local",
+                ref=ref,
+                hint="was it deleted, or does it live on another machine? A local URI works on the machine that made it",
+            )
+        return found
+
+    # Jobs
+
+    def start_job(self, request: JobRequest) -> None:
+        """Write the job's folder and start its supervisor; a job of that name that is there is left alone."""
+        from cloudops.engine import job
+
+        from . import mapping
+
+        folder = self.layout.job(request.name)
+        spec = self.job_spec(request)
+        checkpoints = self.layout.checkpoints(request.checkpoint or request.name)
+        for path in (folder.model, folder.output, folder.code, checkpoints, folder.run):
+            path.mkdir(parents=True, exist_ok=True)
+        for name in request.spec.outputs:
+            folder.named_output(name).mkdir(parents=True, exist_ok=True)
+        _write(folder.contract, mapping.contract(request, folder, checkpoints))
+        _write(folder.lineage, {**asdict(request.lineage), "requirements": request.requirements})
+        if stages := mapping.stages(request, folder):
+            _write(folder.path / "stages.json", stages)
+        self.index.add("jobs", request.name, request.lineage.project, request.step)
+        job.start(folder.run, spec, secrets=request.secrets)
+
+    def job_spec(self, request: JobRequest) -> Any:
+        """What the engine would run for a request. Raises what stands in its way on this machine."""
+        from . import mapping
+        from .interpreters import choose
+        from .machine import fits, gpu_ids
+
+        fits(request.step, request.spec.resources, self._existing_folder())
+        python = _python(request.options, self.settings)
+        interpreter = choose(request.step, request.spec.framework, request.requirements, python)
+        folder = self.layout.job(request.name)
+        setup = list(interpreter.setup)
+        if mapping.stages(request, folder):
+            setup.append((sys.executable, "-m", "cloudops_local.stage", str(folder.path / "stages.json")))
+        return mapping.job_spec(
+            request,
+            folder,
+            python=interpreter.python,
+            runtime=self._runtime(),
+            setup=setup,
+            gpus=gpu_ids(request.step, request.spec.resources.accelerators),
+            environ=self.environ,
+        )
+
+    def job_folder(self, ref: Ref) -> JobFolder:
+        """The folder of a job or of a model's job. Raises NotFound."""
+        return self.layout.job(self.item(ref).name)
+
+    def job_state(self, ref: Ref) -> JobState:
+        """Where the engine says that the job stands."""
+        from cloudops.engine import job
+
+        return job.read(self.job_folder(ref).run)
+
+    def job_logs(self, ref: Ref, follow: bool, tail: int | None) -> Iterator[LogLine]:
+        """The job's output."""
+        from cloudops.engine import job, logs
+
+        run = self.job_folder(ref).run
+        if not follow:
+            records = logs.read(run, tail=tail)
+        else:
+            records = logs.follow(run, done=lambda: job.read(run).final, tail=tail)
+        return (LogLine(record.time, record.text, f"rank-{record.rank}") for record in records)
+
+    def job_metrics(self, ref: Ref) -> Sequence[Any]:
+        """What the job logged."""
+        from cloudops.engine import job
+
+        return job.metrics(self.job_folder(ref).run)
+
+    def cancel_job(self, ref: Ref) -> None:
+        """Stop the job; silent when it has ended."""
+        from cloudops.engine import job
+
+        job.cancel(self.job_folder(ref).run)
+
+    def delete_job(self, ref: Ref) -> None:
+        """Stop the job and remove its folder, checkpoints included; silent when it is gone."""
+        from cloudops.engine import job
+
+        if self.index.get("jobs", ref.id) is None:
+            return
+        folder = self.layout.job(ref.id)
+        if folder.run.exists():
+            job.cancel(folder.run, wait=30.0)
+        contract = _read(folder.contract)
+        if contract:
+            shutil.rmtree(contract["checkpoint_dir"], ignore_errors=True)
+        shutil.rmtree(folder.path, ignore_errors=True)
+        self.index.remove("jobs", ref.id)
+
+    def lineage(self, name: str) -> dict[str, Any]:
+        """``lineage.json`` of a job; empty when it is gone."""
+        return _read(self.layout.job(name).lineage) or {}
+
+    # Endpoints
+
+    def deploy(self, request: DeployRequest) -> None:
+        """Copy what is served and hand it to the endpoint's supervisor; the live version again changes nothing."""
+        from cloudops.engine import service
+
+        from . import mapping
+
+        version = self.version_spec(request)
+        _serve_from(self.layout.version(request.endpoint, request.version), request)
+        folder = self.layout.endpoint(request.endpoint)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.index.add("endpoints", request.endpoint, request.project, "deploy")
+        options = request.options
+        policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
+        service.deploy(
+            folder,
+            version,
+            mapping.rollout(request),
+            port=options.port if options else None,
+            token=self._token(folder) if request.spec.auth == "token" else None,
+            secrets=request.secrets,
+            policy=policy,
+        )
+
+    def version_spec(self, request: DeployRequest) -> Any:
+        """What the engine would serve for a request. Raises what stands in its way on this machine."""
+        from . import mapping
+        from .interpreters import choose
+        from .machine import fits, gpu_ids
+
+        fits("deploy", request.spec.resources, self._existing_folder())
+        python = _python(request.options, self.settings)
+        interpreter = choose("deploy", request.spec.framework, request.requirements, python)
+        return mapping.version_spec(
+            request,
+            self.layout.version(request.endpoint, request.version),
+            python=interpreter.python,
+            runtime=self._runtime(),
+            setup=interpreter.setup,
+            gpus=gpu_ids("deploy", request.spec.resources.accelerators),
+            environ=self.environ,
+        )
+
+    def endpoint_folder(self, ref: Ref) -> Path:
+        """The engine's folder of an endpoint. Raises NotFound."""
+        return self.layout.endpoint(self.item(ref).name)
+
+    def endpoint_state(self, ref: Ref) -> ServiceState:
+        """Where the engine says that the endpoint stands."""
+        from cloudops.engine import service
+
+        return service.read(self.endpoint_folder(ref))
+
+    def delete_endpoint(self, ref: Ref) -> None:
+        """End every process of the endpoint and remove its files; silent when it is gone."""
+        from cloudops.engine import service
+
+        folder = self.layout.endpoint(ref.id)
+        if folder.exists():
+            service.delete(folder, wait=60.0)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.layout.version(ref.id, "x").parent, ignore_errors=True)
+        self.index.remove("endpoints", ref.id)
+
+    def token(self, ref: Ref) -> str | None:
+        """The endpoint's token, where it has one."""
+        path = self.endpoint_folder(ref) / "token"
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def _token(self, folder: Path) -> str:
+        path = folder / "token"
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(random.token_urlsafe(32))
+        return path.read_text(encoding="utf-8")
+
+    def _runtime(self) -> Path:
+        from cloudops.runtime.archive import build
+
+        self.layout.runtime.mkdir(parents=True, exist_ok=True)
+        return build(self.layout.runtime)
+
+    def _existing_folder(self) -> Path:
+        return self.layout.root
+
+
+def _python(options: Any, settings: LocalTarget | None) -> str | None:
+    given = options.python if options is not None else None
+    chosen: str | None = given or (settings.python if settings is not None else None)
+    return chosen
+
+
+def _serve_from(folder: Path, request: DeployRequest) -> None:
+    """Copy the model and the predictor's code to ``folder`` once, so that deleting a job does not break serving."""
+    if folder.exists():
+        return
+    from cloudops.store.snapshot import unpack
+
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        shutil.copytree(request.model.location, building / "model")
+        (building / "code").mkdir()
+        if request.code is not None:
+            unpack(request.code.archive, building / "code")
+        _write(building / "lineage.json", dict(request.model.lineage))
+        os.rename(building, folder)
+    except OSError:
+        if not folder.exists():  # another client was not faster
+            raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write(path: Path, value: Any) -> None:
+    from cloudops.engine.files import write_json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, value)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,84 @@
+"""The interpreter of a step: this one, a given one, or that of an isolated environment with what the step needs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloudops.errors import ConfigError
+
+from .layout import cache
+
+#: Framework to the distribution that brings it, and what the clouds' images have beside it.
+FRAMEWORKS = {
+    "sklearn": ("scikit-learn", ("joblib", "numpy", "pandas", "scipy")),
+    "xgboost": ("xgboost", ("numpy", "pandas", "scikit-learn", "scipy")),
+    "pytorch": ("torch", ("numpy",)),
+    "tensorflow": ("tensorflow", ("numpy",)),
+    "lightgbm": ("lightgbm", ("numpy", "pandas", "scikit-learn")),
+    "onnx": ("onnxruntime", ("numpy",)),
+}
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter and the commands that make it ready (none where it is ready)."""
+
+    python: str
+    setup: tuple[tuple[str, ...], ...] = ()
+
+
+def choose(where: str, framework: str | None, requirements: str | None, python: str | None) -> Interpreter:
+    """The interpreter for a step.
+
+    Without requirements it is ``python`` (by default the one that runs cloudops), as long as the framework in it has
+    the version that is asked for; in every other case an isolated environment, cached by its content.
+
+    Raises:
+        ConfigError: the framework is not known here.
+    """
+    wanted = _framework(where, framework)
+    if requirements is None and (wanted is None or _satisfied(*wanted, python)):
+        return Interpreter(python or sys.executable)
+    from cloudops.engine.environments import environment
+
+    lines = _lines(requirements)
+    if wanted is not None:
+        distribution, version = wanted
+        lines = [f"{distribution}=={version}.*", *FRAMEWORKS[_name(framework)][1], *lines]
+    built = environment(lines, cache_dir=cache(), python=python or sys.executable)
+    return Interpreter(str(built.python), tuple(tuple(command) for command in built.setup()))
+
+
+def _framework(where: str, framework: str | None) -> tuple[str, str] | None:
+    if framework is None:
+        return None
+    if _name(framework) not in FRAMEWORKS:
+        from cloudops.suggest import nearest
+
+        hint = nearest(_name(framework), FRAMEWORKS) or f"known here: {', '.join(FRAMEWORKS)}; or use requirements"
+        raise ConfigError(f"{where}.framework: local does not know {framework!r}", hint=hint)
+    return FRAMEWORKS[_name(framework)][0], framework.partition("@")[2]
+
+
+def _name(framework: str | None) -> str:
+    return (framework or "").partition("@")[0]
+
+
+def _satisfied(distribution: str, version: str, python: str | None) -> bool:
+    """Whether the running interpreter has the framework in the version asked for; another one is not looked into."""
+    if python is not None and python != sys.executable:
+        return False
+    try:
+        installed = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return re.match(rf"{re.escape(version)}(\D|$)", installed) is not None
+
+
+def _lines(requirements: str | None) -> Sequence[str]:
+    found = [line.split(" #")[0].strip() for line in (requirements or "").splitlines()]
+    return [line for line in found if line and not line.startswith("#")]
