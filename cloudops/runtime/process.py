@@ -1,0 +1,93 @@
+"""One child process in a group of its own: signals are passed on, and nothing of it outlives this process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional
+
+from .errors import Problem
+
+_PR_SET_PDEATHSIG = 1
+_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> int:
+    """Run ``argv`` to its end and return its exit code, 128 + n where signal n ended it.
+
+    SIGTERM and SIGINT go to the child's whole group. What the child leaves running in its group is killed, as the
+    end of a container would. On Linux the kernel kills the child when this process dies. Main thread only.
+
+    Raises:
+        Problem: the program cannot be started.
+    """
+    child: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def forward(number: int, _frame: Any) -> None:
+        if not child:
+            early.append(number)
+        else:
+            _signal_group(child[0].pid, number)
+
+    with _handlers(forward):
+        child.append(_start(argv, env, cwd))
+        for number in early:
+            _signal_group(child[0].pid, number)
+        code = child[0].wait()
+        _signal_group(child[0].pid, signal.SIGKILL)
+    return code if code >= 0 else 128 - code
+
+
+def described(code: int) -> str:
+    """An exit code in words: ``exit code 3``, ``signal 9 (SIGKILL)``."""
+    with contextlib.suppress(ValueError):
+        if code > 128:
+            return f"signal {code - 128} ({signal.Signals(code - 128).name})"
+    return f"exit code {code}"
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(argv, env=dict(env), cwd=cwd, preexec_fn=_own_group())  # noqa: PLW1509 - no threads here
+    except FileNotFoundError as error:
+        missing = f"the folder {cwd}" if not os.path.isdir(cwd) else argv[0]
+        raise Problem(f"cannot start the command: {missing} does not exist") from error
+    except OSError as error:
+        hint = "; a parameter or a path of 128 KiB or more?" if error.errno == 7 else ""
+        raise Problem(f"cannot start the command: {error.strerror}{hint}") from error
+
+
+def _own_group() -> Callable[[], None]:
+    # Looked up before the fork: between fork and exec nothing may import or allocate locks.
+    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+    parent = os.getpid()
+
+    def prepare() -> None:
+        os.setpgid(0, 0)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it died before it could be watched
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return prepare
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+@contextlib.contextmanager
+def _handlers(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    before: dict[int, Optional[Any]] = {number: signal.signal(number, handler) for number in _FORWARDED}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

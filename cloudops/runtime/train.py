@@ -1,0 +1,79 @@
+"""Runs a job: installs what it requires, gives it its environment, runs its command and reports how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import platforms, process
+from .contract import Job, load
+from .errors import Problem
+
+
+def train(job_file: Path, environ: Mapping[str, str], *, ml_root: Path = Path("/opt/ml")) -> int:
+    """Run the job of ``job_file`` and return its exit code (128 + n where signal n ended it).
+
+    ``ml_root`` is where SageMaker's folders are. When the job fails, one line with the reason goes to standard
+    error and to the file in which the platform looks for it.
+
+    Raises:
+        Problem: the job cannot be started as it is described.
+    """
+    contract = platforms.contract(environ, ml_root)
+    try:
+        job = load(job_file, contract)
+        code = _run(job, environ)
+    except Problem as problem:
+        _leave(str(problem), contract.failure_file)
+        raise
+    if code:
+        reason = f"the command ended with {process.described(code)}: {_shortened(job.command)}"
+        print(f"[cloudops] error: {reason}", file=sys.stderr, flush=True)
+        _leave(reason, contract.failure_file)
+    return code
+
+
+def _run(job: Job, environ: Mapping[str, str]) -> int:
+    shell, env = job.shell(), job.environment(environ)
+    contract = job.contract
+    for folder in (contract.model_dir, contract.output_dir, contract.checkpoint_dir, *contract.outputs.values()):
+        _create(folder)
+    if job.requirements is not None:
+        _install(job, environ)
+    return process.run(["/bin/sh", "-c", shell], env=env, cwd=job.code)
+
+
+def _create(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Problem(f"the folder {folder} cannot be created: {error.strerror}") from error
+
+
+def _install(job: Job, environ: Mapping[str, str]) -> None:
+    env = dict(environ)
+    if job.contract.cloud != "local":  # a container is ours: its Python may be marked as managed by its distribution
+        env.update(PIP_BREAK_SYSTEM_PACKAGES="1", UV_BREAK_SYSTEM_PACKAGES="1")
+    uv = shutil.which("uv", path=environ.get("PATH"))
+    tool = [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+    code = process.run([*tool, "-r", str(job.requirements)], env=env, cwd=job.code)
+    if code:
+        raise Problem(
+            f"installing {job.requirements} ended with {process.described(code)}; the lines above name the package"
+        )
+
+
+def _leave(reason: str, failure_file: str | None) -> None:
+    if failure_file is not None:
+        with contextlib.suppress(OSError):  # the disk may be what failed; the log has the line too
+            os.makedirs(os.path.dirname(failure_file), exist_ok=True)
+            Path(failure_file).write_text(reason, encoding="utf-8")
+
+
+def _shortened(command: str) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
