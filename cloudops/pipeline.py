@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import GateFailed
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from .refs import Status
     from .session import Session
     from .specs import EvaluateSpec
+    from .watch import Watched
 
 
 class Progress(Protocol):
@@ -114,9 +114,9 @@ class Pipeline:
         self.result.monitor = {
             "verdict": report.verdict,
             "drifted": list(report.drifted),
-            "report": str(report.html_path),
+            "report": str(report.html),
             "periods": {
-                period.label: {"rows": period.rows, "drifted": list(period.drifted)} for period in report.periods
+                period.label: {"rows": period.rows, "drifted": list(period.drifted)} for period in report.report.periods
             },
         }
         self.progress.end("monitor", verdict_line(report))
@@ -173,7 +173,7 @@ def gate(spec: EvaluateSpec, metrics: dict[str, float]) -> None:
             )
 
 
-def verdict_line(report: Any) -> str:
+def verdict_line(report: Watched) -> str:
     """A report's verdict in one line."""
     drifted = f": {', '.join(report.drifted)}" if report.drifted else ""
-    return f"{report.verdict}{drifted} ({Path(report.html_path).name})"
+    return f"{report.verdict}{drifted} ({report.html.name})"

@@ -26,10 +26,10 @@ from .submission import Submission
 
 if TYPE_CHECKING:
     from .config import Config
-    from .monitoring import Report
     from .provider import CheckResult, DeployRequest, Provider
     from .refs import Status
     from .specs import DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
+    from .watch import Watched
     from .yamlfile import Place
 
 
@@ -116,7 +116,7 @@ class Session:
         endpoint: str | None = None,
         html: str | os.PathLike[str] | None = None,
         progress: Callable[[str], None] | None = None,
-    ) -> Report:
+    ) -> Watched:
         """Check an endpoint's traffic against its reference; sends the replays first.
 
         Args:

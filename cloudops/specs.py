@@ -196,6 +196,7 @@ class DriftChecks(Strict):
     ks: Threshold | None = Field(None, description="Kolmogorov-Smirnov statistic, 0 to 1")
     js: Threshold | None = Field(None, description="Jensen-Shannon distance, base 2, 0 to 1")
     chi2_pvalue: Threshold | None = Field(None, description="Smallest p-value of the chi-squared test")
+    significance: Threshold | None = Field(0.001, description="A distance counts where chance brings it less often")
 
 
 class QualityChecks(Strict):
@@ -205,6 +206,7 @@ class QualityChecks(Strict):
     types: Share | None = Field(None, description="Values of another type than the reference's")
     range: Share | None = Field(None, description="Values outside the reference's range")
     new_categories: Share | None = Field(None, description="Values that the reference does not have")
+    duplicates: Share | None = Field(None, description="Rows that repeat an earlier row")
 
 
 class Checks(Strict):

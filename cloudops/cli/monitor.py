@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -28,10 +29,10 @@ def monitor(endpoint: str | None, html: str | None, **options: Any) -> int:
     finally:
         shown.close()
     if wants_json():
-        document({**report.to_json(), "report": str(report.html_path)})
+        document({**json.loads(report.report.to_json()), "report": str(report.html)})
     else:
         from cloudops.monitoring.terminal import show
 
-        show(report)
-        click.echo(f"report: {relative(report.html_path)}")
+        show(report.report)
+        click.echo(f"report: {relative(report.html)}")
     return 0 if report.verdict in ("ok", "no data") else 1
