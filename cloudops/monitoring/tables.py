@@ -1,0 +1,129 @@
+"""Tables from files, and tables as rows that can be sent to an endpoint."""
+
+from __future__ import annotations
+
+import glob
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_table(path: str | Path) -> pl.DataFrame:
+    """The rows of a table.
+
+    Args:
+        path: a .parquet, .csv, .json (a list of objects) or .jsonl file; a folder of those; or a pattern such as
+            ``data/2024-*.parquet``. Several files are put below one another, by column name.
+
+    Raises:
+        ValueError: nothing is there, the format is unknown, or a file cannot be read.
+    """
+    files = _files(Path(path))
+    frames = [_read(file) for file in files]
+    if len(frames) == 1:
+        return frames[0]
+    return _below_one_another(frames, Path(path))
+
+
+def batches(frame: pl.DataFrame, size: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows in lists of at most ``size``, as values that JSON has.
+
+    Not-a-number and infinities become None, dates and times ISO 8601 text, durations seconds, bytes hexadecimal text.
+
+    Raises:
+        ValueError: ``size`` is below one.
+    """
+    if size < 1:
+        raise ValueError(f"a batch has at least one row, not {size}: pass size=1 or more")
+    for part in frame.iter_slices(size):
+        rows = part.to_dicts()
+        for row in rows:
+            for name, value in row.items():
+                row[name] = json_safe(value)
+        yield rows
+
+
+def json_safe(value: Any) -> Any:
+    """One value as JSON has it; see :func:`batches`."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_safe(part) for part in value]
+    return _as_text_or_number(value)
+
+
+def _as_text_or_number(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    for method in ("isoformat", "total_seconds", "__float__"):
+        if hasattr(value, method):
+            return json_safe(getattr(value, method)())
+    return str(value)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in _readers())
+        if not found:
+            raise ValueError(f"{path}: no table in this folder; it needs at least one {_formats()} file")
+        return found
+    if path.exists():
+        return [path]
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    if not found:
+        raise ValueError(f"{path}: no such file, folder or pattern; check the path (relative to {Path.cwd()})")
+    return [file for match in found for file in _files(match)]
+
+
+def _readers() -> dict[str, Callable[[Path], pl.DataFrame]]:
+    import polars as pl
+
+    return {
+        ".parquet": lambda path: pl.read_parquet(path, glob=False),
+        ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False),
+        ".json": lambda path: pl.read_json(path, infer_schema_length=None),
+        ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+        ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+    }
+
+
+def _formats() -> str:
+    *most, last = _readers()
+    return f"{', '.join(most)} or {last}"
+
+
+def _read(file: Path) -> pl.DataFrame:
+    import polars as pl
+
+    reader = _readers().get(file.suffix.lower())
+    if reader is None:
+        raise ValueError(f"{file}: cannot tell its format from {file.suffix or 'its name'!r}; use a {_formats()} file")
+    try:
+        return reader(file)
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame()
+    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
+        raise ValueError(
+            f"{file}: cannot be read as {file.suffix[1:]} ({_first_line(error)}); check or replace it"
+        ) from error
+
+
+def _below_one_another(frames: list[pl.DataFrame], path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path}: the files' columns do not fit together ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
