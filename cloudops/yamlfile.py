@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -12,16 +15,22 @@ from .errors import ConfigError
 #: A place in a document: the keys and list indices that lead to it.
 Place = tuple[str | int, ...]
 
-_KINDS = {
-    str: "a string",
-    bool: "true/false",
-    int: "an integer",
-    float: "a number",
-    list: "a list",
-    dict: "a mapping",
-}
+_MAX_BYTES = 1 << 20
 _MAX_NODES = 50_000
-_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 32
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_MERGE = "tag:yaml.org,2002:merge"
+_STARTS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader that takes ``1e-4`` for a number, as YAML 1.2 does and as everybody means it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
+)
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
@@ -31,120 +40,199 @@ def load(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         ConfigError: no such file, not UTF-8, not YAML, a duplicate key, or not a mapping with string keys; one line
             with file and line.
     """
-    text = _read(path)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-    try:
-        root = loader.get_single_node()
-        reader = _Reader(loader, path)
-        value = reader.value(root, ()) if root is not None else {}
-    except yaml.YAMLError as error:
-        raise ConfigError(_syntax_message(path, error)) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply or in itself") from error
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{path}: {error}") from error
-    finally:
-        loader.dispose()
+    name = printable(str(path))
+    value, lines = parse(_read(path, name), lambda line: name if line is None else f"{name}:{line}")
+    value = {} if value is None else value
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}:1: expected a mapping of keys such as name, train and deploy, got {kind_of(value)}")
-    return value, reader.lines
+        raise ConfigError(f"{name}:1: expected a mapping of keys such as name, train and deploy, got {kind_of(value)}")
+    return value, lines
 
 
-def _read(path: Path) -> str:
+def parse(text: str, where: Callable[[int | None], str]) -> tuple[Any, dict[Place, int]]:
+    """The value that ``text`` spells and the line number of each place in it.
+
+    Args:
+        text: one YAML document.
+        where: what an error begins with, for a line number or None.
+
+    Raises:
+        ConfigError: not YAML, too much of it, or not plain values.
+    """
     try:
-        data = path.read_bytes()
+        _check_size(text, where)
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            reader = _Reader(loader, where)
+            return (None if root is None else reader.value(root, ())), reader.lines
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise ConfigError(_syntax_message(text, where, error)) from error
+
+
+def _check_size(text: str, where: Callable[[int | None], str]) -> None:
+    """Refuse what is nested so deeply, or is so large, that composing it would exhaust the stack or the memory."""
+    depth = count = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, _STARTS) - isinstance(event, _ENDS)
+        count += 1
+        if depth > _MAX_DEPTH or count > 2 * _MAX_NODES:
+            what = f"nested more than {_MAX_DEPTH} levels deep" if depth > _MAX_DEPTH else "too many values"
+            raise ConfigError(f"{where(event.start_mark.line + 1)}: {what}")
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         hint = "name it with -f, or make one with `cloudops init`"
-        raise ConfigError(f"{path}: no such file", hint=hint) from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{name}: no such file", hint=hint) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path}: {len(data)} bytes, expected at most {_MAX_BYTES}")
+        raise ConfigError(f"{name}: larger than {_MAX_BYTES >> 20} MiB, so it is hardly a project file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text") from error
+        raise ConfigError(f"{name}:{line}: not UTF-8 text (byte 0x{data[error.start]:02x})") from error
 
 
-def _syntax_message(path: Path, error: yaml.YAMLError) -> str:
+def _syntax_message(text: str, where: Callable[[int | None], str], error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        return f"{where(_line_of(text, code))}: the character U+{code:04X} is not allowed in YAML"
     mark = getattr(error, "problem_mark", None)
+    began = getattr(error, "context_mark", None)
     problem = " ".join(str(getattr(error, "problem", None) or error).split())
-    where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-    return f"{where}: not valid YAML: {problem[:200]}"
+    for jargon, meaning in _MEANINGS.items():
+        problem = problem.replace(jargon, meaning)
+    if began is not None and mark is not None and began.line != mark.line:
+        problem += f" ({error.context} from line {began.line + 1})"  # type: ignore[attr-defined]
+    return f"{where(None if mark is None else mark.line + 1)}: not valid YAML: {printable(problem)[:200]}"
 
 
-def kind_of(value: object) -> str:
-    """What a YAML value is, in words: ``a string``, ``a list``."""
-    names = {
-        str: "a string",
-        bool: "true/false",
-        int: "an integer",
-        float: "a number",
-        list: "a list",
-        dict: "a mapping",
-    }
-    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+#: What libyaml says, and what it means to somebody who does not know its grammar.
+_MEANINGS = {
+    "mapping values are not allowed in this context": "a ':' where no key can stand; quote the value, or mend the "
+    "indentation",
+    "found character that cannot start any token": "a value cannot begin with this character; quote it",
+    "found a tab character that violates indentation": "a tab in the indentation; use spaces",
+    "found unexpected end of stream": "the file ends within a quoted text; close the quote",
+    "could not find expected ':'": "a key without ':'",
+    "did not find expected key": "expected a key here; look at the indentation and the quotes",
+    "but found another document": "a second document (---); a project file is one document",
+}
+
+
+def _line_of(text: str, code: int) -> int | None:
+    position = text.find(chr(code))
+    return None if position < 0 else text.count("\n", 0, position) + 1
 
 
 class _Reader:
     """Turns nodes into values; PyYAML's own constructor forgets lines and lets duplicate keys pass."""
 
-    def __init__(self, loader: Any, path: Path) -> None:
+    def __init__(self, loader: Any, where: Callable[[int | None], str]) -> None:
         self.loader = loader
-        self.path = path
+        self.where = where
         self.lines: dict[Place, int] = {}
         self.nodes = 0
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         self.nodes += 1
         if self.nodes > _MAX_NODES:
-            self._fail(node, f"more than {_MAX_NODES} values")
+            self._fail(node, place[:1], f"more than {_MAX_NODES} values; are there aliases of aliases?")
+        if len(place) > _MAX_DEPTH:
+            self._fail(node, place[:1], "an alias that contains itself")
         self.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, place)
+        if node.tag not in _COLLECTIONS:
+            self._fail(node, place, f"the tag {node.tag} means nothing here")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node, place)
+        return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self.value(key_node, (*place, "?"))
-            if not isinstance(key, str):
-                self._fail(key_node, f"the key {key!r} is {kind_of(key)}, expected a string (quote it)")
+            key = self._key(key_node, place)
             if key in result:
-                self._fail(key_node, f"{dotted((*place, key))}: the key occurs twice")
+                first = self.lines[(*place, key)]
+                self._fail(key_node, (*place, key), f"the key occurs twice, first in line {first}")
             self.lines[(*place, key)] = key_node.start_mark.line + 1
             result[key] = self.value(value_node, (*place, key))
         return result
 
-    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+    def _key(self, node: yaml.Node, place: Place) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            self._fail(node, place, f"a key that is {_AN.get(node.tag, 'no text')}, expected a text")
+        if node.tag == _MERGE:
+            self._fail(node, place, "merge keys (<<) are not read; write the keys out")
+        key = self._scalar(node, (*place, node.value))
+        if not isinstance(key, str):
+            self._fail(node, place, f"the key {node.value[:60]!r} is {kind_of(key)}, expected a text (quote it)")
+        return key
+
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         try:
             value = self.loader.construct_object(node)
-        except (ValueError, OverflowError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            self._fail(node, f"{dotted(place)}: {error}")
+        except yaml.constructor.ConstructorError:
+            self._fail(node, place, f"the tag {node.tag} means nothing here")
+        # Explicit tags (!!int x) and impossible dates (2001-13-45) fail in PyYAML in any of these ways.
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            self._fail(node, place, f"{node.value[:60]!r} is no {kind} ({error}); quote it to make it a text")
+        return self._plain(value, node, place)
+
+    def _plain(self, value: Any, node: yaml.ScalarNode, place: Place) -> Any:
         if value is not None and not isinstance(value, str | bool | int | float):
-            self._fail(
-                node, f"{dotted(place)}: YAML reads this as a {type(value).__name__}; quote it to make it a string"
-            )
+            self._fail(node, place, f"YAML reads this as a {type(value).__name__}; quote it to make it a text")
+        if isinstance(value, float) and not math.isfinite(value):
+            self._fail(node, place, f"{node.value[:60]!r} is not a finite number")
+        if isinstance(value, int) and abs(value) >= 1 << 64:
+            self._fail(node, place, "an integer of more than 64 bits")
+        if isinstance(value, str) and "\x00" in value:
+            self._fail(node, place, "a text with a NUL character, which no command and no variable can hold")
         return value
 
-    def _fail(self, node: yaml.Node, message: str) -> None:
-        raise ConfigError(f"{self.path}:{node.start_mark.line + 1}: {' '.join(message.split())[:300]}")
+    def _fail(self, node: yaml.Node, place: Place, message: str) -> NoReturn:
+        lead = f"{dotted(place)}: " if place else ""
+        raise ConfigError(f"{self.where(node.start_mark.line + 1)}: {lead}{printable(message)[:300]}")
+
+
+_AN = {"tag:yaml.org,2002:map": "a mapping", "tag:yaml.org,2002:seq": "a list"}
+_KINDS = {
+    type(None): "nothing",
+    str: "a text",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def kind_of(value: object) -> str:
+    """What a YAML value is, in words: ``a text``, ``a list``."""
+    return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, whatever it holds."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def dotted(place: Place) -> str:
-    """A place as text: ``train.inputs.data`` or ``deploy.secrets[0]``."""
+    """A place as text: ``train.inputs.data`` or ``deploy.secrets[0]``; long keys are cut, and long places too."""
     text = ""
     for part in place:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            shown = part if part.isprintable() and len(part) <= 60 else repr(part[:60])
+            shown = printable(part) if len(part) <= 60 else f"{printable(part[:57])}..."
             text += f".{shown}" if text else shown
-    return text or "the file"
+    return (text if len(text) <= 200 else f"{text[:100]}...{text[-97:]}") or "the file"

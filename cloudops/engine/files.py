@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,40 +48,54 @@ class Lock:
     """An advisory lock on a file, held by at most one process and freed by the kernel when it dies.
 
     That last property makes it the sign of life of a supervisor: whoever can take the lock knows that the
-    supervisor is gone, whatever its process id is used for by now.
+    supervisor is gone, whatever its process id is used for by now. The lock belongs to the open file, so a child
+    that inherits :attr:`descriptor` holds it on after its parent has released it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self.descriptor: int | None = None
 
     def acquire(self) -> bool:
         """Take the lock if it is free; False where another process holds it."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
+        while not _flock(descriptor, fcntl.LOCK_EX):
+            # Readers that only look hold it shared for an instant: they must not be taken for a holder.
+            if not _flock(descriptor, fcntl.LOCK_SH):
+                os.close(descriptor)
+                return False
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(0.001)
+        self.descriptor = descriptor
         return True
 
     def release(self) -> None:
         """Give the lock back; nothing happens where it is not held."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
     def held_by_someone(self) -> bool:
-        """Whether any process (this one included) holds the lock now."""
-        if self._descriptor is not None:
+        """Whether any process (this one included) holds the lock now; looking disturbs nobody who looks too."""
+        if self.descriptor is not None:
             return True
-        if not self.path.exists():
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
             return False
-        if self.acquire():
-            self.release()
-            return False
-        return True
+        try:
+            return not _flock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    """Take a lock of that kind if that needs no waiting."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import functools
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
+if TYPE_CHECKING:
+    # Late, wherever it is used: reading the state of a job must not pay for it.
+    import psutil
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be confused with a later one of the same number: id and start time (epoch seconds)."""
+    """A process that cannot be confused with a later one of the same number.
+
+    ``started`` is its start in epoch seconds. ``stamp`` says the same in a way that setting the clock does not
+    change: the boot of the machine and the ticks since then; empty where the system does not tell.
+    """
 
     pid: int
     started: float
+    stamp: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
@@ -33,6 +40,11 @@ class ProcessId:
         Raises:
             ProcessLookupError: there is no such process.
         """
+        ticks = _ticks(pid)
+        if ticks is not None:
+            return cls(pid, _epoch(ticks), f"{_boot()}:{ticks}")
+        import psutil
+
         try:
             return cls(pid, psutil.Process(pid).create_time())
         except psutil.NoSuchProcess as error:
@@ -41,14 +53,18 @@ class ProcessId:
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> ProcessId | None:
         """The identity that :meth:`to_json` wrote, or None."""
-        return cls(int(value["pid"]), float(value["started"])) if value else None
+        return cls(int(value["pid"]), float(value["started"]), str(value.get("stamp", ""))) if value else None
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with ``pid`` and ``started``."""
+        """A JSON object with ``pid``, ``started`` and ``stamp``."""
         return asdict(self)
 
     def alive(self) -> bool:
         """Whether this very process still runs (a zombie does not)."""
+        if self.stamp:
+            return self.stamp == f"{_boot()}:{_ticks(self.pid)}"
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < 0.05
@@ -56,11 +72,35 @@ class ProcessId:
         except psutil.NoSuchProcess:
             return False
 
+    def send(self, number: int) -> bool:
+        """Send a signal to this very process; False when it is gone."""
+        try:
+            with _handle(self.pid) as deliver:
+                # The handle was opened before this look, so the number cannot be given away in between.
+                if not self.alive():
+                    return False
+                deliver(number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def younger_or_same(self, process: psutil.Process) -> bool:
+        """Whether ``process`` started when this one did or later, within the same boot."""
+        boot, _, ticks = self.stamp.rpartition(":")
+        other = _ticks(process.pid)
+        if boot and other is not None:
+            return boot == _boot() and other >= int(ticks)
+        return bool(process.create_time() >= self.started - 0.05)
+
 
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when the thread that spawned it ends (Linux; nothing elsewhere)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends (Linux; nothing elsewhere)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def spawn_detached(
@@ -78,6 +118,8 @@ def spawn_detached(
     Raises:
         OSError: the program cannot be started.
     """
+    import subprocess
+
     with log.open("ab") as sink:
         process = subprocess.Popen(
             argv,
@@ -102,33 +144,125 @@ def end_group(process: ProcessId | None, *, grace: float) -> None:
     """
     if process is None:
         return
-    members = group_members(process)
-    _signal_all(members, signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    while time.monotonic() < deadline and any(_running(member) for member in members):
-        time.sleep(0.02)
-    _signal_all(group_members(process), signal.SIGKILL)
+    if grace > 0:
+        members = group_members(process)
+        signal_all(members, signal.SIGTERM)
+        _wait_until_ended(members, grace)
+    kill_until_gone(lambda: group_members(process))
 
 
 def group_members(leader: ProcessId) -> list[psutil.Process]:
     """The processes of the group that ``leader`` leads or led, none that started before it, with descendants."""
+    import psutil
+
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if os.getpgid(process.pid) == leader.pid and process.create_time() >= leader.started - 0.05:
+            if os.getpgid(process.pid) == leader.pid and leader.younger_or_same(process):
                 found[process.pid] = process
                 for child in process.children(recursive=True):
                     found[child.pid] = child
     return list(found.values())
 
 
-def _signal_all(processes: Sequence[psutil.Process], number: int) -> None:
+def descendants(pid: int) -> list[psutil.Process]:
+    """The running processes below ``pid``, zombies left out."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [child for child in psutil.Process(pid).children(recursive=True) if running(child)]
+    return []
+
+
+def environments(variable: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    """The processes that have ``variable`` in their environment, as far as this user may look."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            environment = process.environ()
+            if variable in environment:
+                yield process, environment
+
+
+def kill_until_gone(find: Callable[[], list[psutil.Process]], *, timeout: float = 5.0) -> bool:
+    """SIGKILL what ``find`` returns until it returns nothing that runs (a tree may fork while it is being killed).
+
+    Returns False where something still runs after ``timeout`` seconds (it hangs in the kernel).
+    """
+    deadline = time.monotonic() + timeout
+    while left := [process for process in find() if running(process) and process.pid != os.getpid()]:
+        if time.monotonic() >= deadline:
+            return False
+        signal_all(left, signal.SIGKILL)
+        time.sleep(0.005)
+    return True
+
+
+def signal_all(processes: Sequence[psutil.Process], number: int) -> None:
+    """Send a signal to each of the processes; silent for those that are gone."""
+    import psutil
+
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
 
 
-def _running(process: psutil.Process) -> bool:
+def running(process: psutil.Process) -> bool:
+    """Whether the process still runs (a zombie does not)."""
+    import psutil
+
     with contextlib.suppress(psutil.Error):
         return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def _wait_until_ended(processes: Sequence[psutil.Process], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and any(running(process) for process in processes):
+        time.sleep(0.02)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(option, value)
+
+
+@contextlib.contextmanager
+def _handle(pid: int) -> Iterator[Callable[[int], None]]:
+    """A way to signal ``pid`` that cannot reach a later process of that number (where the system has one)."""
+    if not hasattr(os, "pidfd_open"):
+        yield lambda number: os.kill(pid, number)
+        return
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield lambda number: signal.pidfd_send_signal(descriptor, number)
+    finally:
+        os.close(descriptor)
+
+
+def _ticks(pid: int) -> int | None:
+    """When ``pid`` started, in clock ticks since the boot; None for no such process, a zombie, or no /proc."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return None
+    # The second field, the name, may hold blanks and brackets; proc(5): state is the 3rd field, starttime the 22nd.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+@functools.cache
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _epoch(ticks: int) -> float:
+    """Ticks since the boot as epoch seconds, computed as psutil does."""
+    lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    booted = next(int(line.split()[1]) for line in lines if line.startswith("btime"))
+    return booted + ticks / os.sysconf("SC_CLK_TCK")

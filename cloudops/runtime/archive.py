@@ -41,7 +41,7 @@ def __getattr__(name):
     for folder in list(__path__)[1:]:
         source = os.path.join(folder, "__init__.py")
         if os.path.isfile(source):
-            del globals()["__getattr__"]
+            globals().pop("__getattr__", None)
             with open(source, encoding="utf-8") as file:
                 exec(compile(file.read(), source, "exec"), globals())
             return getattr(sys.modules[__name__], name)

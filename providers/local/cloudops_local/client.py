@@ -55,7 +55,7 @@ class LocalClient:
                 f"there is no {ref.kind[:-1]} {ref.id!r} in {self.layout.root}",
                 provider="local",
                 ref=ref,
-                hint="was it deleted, or does it live on another machine? A local URI works on the machine that made it",
+                hint="it was deleted, or lives on another machine: a local URI works where it was made",
             )
         return found
 
@@ -80,6 +80,18 @@ class LocalClient:
             _write(folder.path / "stages.json", stages)
         self.index.add("jobs", request.name, request.lineage.project, request.step)
         job.start(folder.run, spec, secrets=request.secrets)
+
+    def has_job(self, name: str) -> bool:
+        """Whether the job was started: a client that is killed while it submits leaves a row without one."""
+        if self.index.get("jobs", name) is None:
+            return False
+        from cloudops.engine import job
+
+        try:
+            job.read(self.layout.job(name).run)
+        except FileNotFoundError:
+            return False
+        return True
 
     def job_spec(self, request: JobRequest) -> Any:
         """What the engine would run for a request. Raises what stands in its way on this machine."""

@@ -122,7 +122,7 @@ class LocalTrainer(Trainer):
 
     def find(self, name: str) -> Ref | None:
         """See :class:`cloudops.provider.Trainer`."""
-        return self._client.ref("jobs", name) if self._client.index.get("jobs", name) else None
+        return self._client.ref("jobs", name) if self._client.has_job(name) else None
 
     def status(self, ref: Ref) -> Status:
         """See :class:`cloudops.provider.Trainer`."""
@@ -163,6 +163,8 @@ class LocalTrainer(Trainer):
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """See :class:`cloudops.provider.Trainer`."""
         for item in self._client.index.list("jobs", project):
+            if not self._client.has_job(item.name):
+                continue
             ref = self._client.ref("jobs", item.name)
             yield Listed(ref, self.status(ref).phase, item.created, item.project, item.step)
 
@@ -188,7 +190,7 @@ class LocalTrainer(Trainer):
     def models(self, project: str | None = None) -> Iterator[ModelInfo]:
         """See :class:`cloudops.provider.Trainer`."""
         for item in self._client.index.list("jobs", project):
-            if item.step == "train":
+            if item.step == "train" and self._client.has_job(item.name):
                 try:
                     yield self.model(self._client.ref("models", item.name))
                 except NotFound:
@@ -310,7 +312,7 @@ class LocalMonitor(Monitor):
             found = service.metrics(self._client.endpoint_folder(ref), since=since, until=min(until, time.time()))
         return [
             MetricPoint(name, float(value), time=until, labels={"version": version.version})
-            for version in found
+            for version in found.values()
             for name in names
             if (value := getattr(version, name)) is not None
         ]
