@@ -248,4 +248,6 @@ def _instant(seconds: float) -> datetime:
 
 
 def _rows(period: Period) -> int:
-    return period.table.rows if hasattr(period.table, "rows") else period.table.height
+    from .monitoring import Captured
+
+    return period.table.rows if isinstance(period.table, Captured) else period.table.height

@@ -20,7 +20,6 @@ from .state import Index, Item
 
 if TYPE_CHECKING:
     from cloudops.engine.job import JobState
-
     from cloudops.engine.service_types import ServiceState
     from cloudops.provider import DeployRequest, JobRequest
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cloudops.engine.job import JobSpec, JobState
-
 from cloudops.engine.service_types import Rollout, ServiceState, VersionSpec
 from cloudops.refs import MetricPoint, Phase, Status
 

@@ -312,7 +312,7 @@ class LocalMonitor(Monitor):
             found = service.metrics(self._client.endpoint_folder(ref), since=since, until=min(until, time.time()))
         return [
             MetricPoint(name, float(value), time=until, labels={"version": version.version})
-            for version in found.values()
+            for version in found
             for name in names
             if (value := getattr(version, name)) is not None
         ]

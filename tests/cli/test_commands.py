@@ -1,0 +1,124 @@
+"""Every command: its help, its JSON, its mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cloudops.cli.main import SECTIONS
+
+from .conftest import Project
+
+COMMANDS = [name for commands in SECTIONS.values() for name in commands]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_suffices(command: str, project: Project) -> None:
+    text = project.run(command, "--help").stdout
+    assert text.startswith(f"Usage: cloudops {command}")
+    assert len(text.splitlines()) > 5
+
+
+def test_every_command_takes_output_json(project: Project) -> None:
+    project.run("run")
+    plain = ["check", "plan", "schema", "providers", "jobs", "models", "endpoints", "status", "logs", "metrics", "wait"]
+    for command in [*plain, "traffic", "monitor", "cancel"]:
+        json.loads(project.run(command, "-o", "json").stdout)
+    assert {row["key"] for row in project.json("config", "show")} >= {"name", "provider", "train.command"}
+
+
+def test_predict_reads_json_csv_parquet_and_stdin(project: Project, tmp_path: Path) -> None:
+    import polars as pl
+
+    project.run("run")
+    frame = pl.DataFrame({"x": [1, 2, 3]})
+    frame.write_csv(tmp_path / "rows.csv")
+    frame.write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "rows.json").write_text('[{"x": 1}, {"x": 2}, {"x": 3}]')
+    for suffix in ("csv", "parquet", "json"):
+        assert project.json("predict", "--data", str(tmp_path / f"rows.{suffix}"))["predictions"] == [2, 4, 6]
+    assert project.run("predict", "--data", "-", stdin='[{"x": 1}]').stdout == "2\n"
+    assert project.run("predict", "--data", "-", "--format", "csv", stdin="x\n1\n5\n").stdout == "2\n10\n"
+    assert project.run("predict", "--data", "-", "--format", "jsonl", stdin='{"x": 1}\n{"x": 4}\n').stdout == "2\n8\n"
+
+    for arguments, message in [
+        (["--data", "none.csv"], "none.csv"),
+        (["--row", "{x}"], "not JSON"),
+        ([], "expected rows"),
+    ]:
+        assert message in project.run("predict", *arguments, code=2).stderr
+    refused = project.run("predict", "--row", '{"y": 1}', code=3)
+    assert "KeyError" in refused.stderr or "500" in refused.stderr
+
+
+def test_plan_creates_nothing_and_shows_the_native_request(project: Project) -> None:
+    plan = project.json("plan")
+    assert set(plan) == {"train", "evaluate", "deploy"}
+    assert plan["train"]["native"]["argv"][2] == "train"
+    assert plan["train"]["cost"] == "no charge: this machine"
+    assert plan["train"]["exists"] is None
+    assert project.json("jobs") == []
+    project.run("train")
+    assert project.json("plan")["train"]["exists"].startswith("cloudops://local/")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  command: python train.py", "  comand: python train.py", "cloudops.yaml:4: train.comand: unknown key"),
+        ("  code: src", "  code: source", "cloudops.yaml:3: train.code: 'source' does not exist"),
+        ("reference.csv", "refrence.csv", "monitor.reference: 'refrence.csv' does not exist"),
+        ("name: small", "name: small\nprovider: sagemakr", "cloudops.yaml:2: provider: the provider 'sagemakr'"),
+        ("predictor: src/predictor.py", "predictor: src", "'src' is a folder, expected a file"),
+        ("  envs:", "  image: ubuntu\n  envs:", "train.image: local has no image"),
+        ("  envs:", "  resources: {instance_type: ml.m5.large}\n  envs:", "local has no instance type"),
+        ("  envs:", "  resources: {accelerators: T4}\n  envs:", "accelerators"),
+        ("  envs:", "  resources: {cpus: 4096+}\n  envs:", "asks for 4096+ CPUs"),
+        ("  envs:", "  framework: sklaern@1\n  envs:", "did you mean 'sklearn'?"),
+        ("name: small", "name: small\noverrides: {local: {train: {pyton: x}}}", "did you mean 'python'?"),
+    ],
+)
+def test_mistakes_are_one_line_and_create_nothing(project: Project, old: str, new: str, message: str) -> None:
+    project.edit(old, new)
+    refused = project.run("run", code=None)
+    assert refused.returncode in (2, 3)
+    assert message in refused.stderr
+    assert len([line for line in refused.stderr.splitlines() if line.startswith("error: ")]) == 1
+    assert not (project.folder / ".cloudops" / "local" / "jobs").exists()
+
+
+def test_a_damaged_state_file_is_named(project: Project) -> None:
+    project.run("train")
+    database = project.folder / ".cloudops" / "local" / "state.db"
+    for path in database.parent.glob("state.db*"):
+        path.unlink()
+    database.write_text("not a database, " * 100)
+    refused = project.run("jobs", code=3)
+    assert "state.db is damaged" in refused.stderr
+    assert "move it away" in refused.stderr
+    assert "FAIL  state" in project.run("check", code=1).stdout
+
+
+def test_init_makes_a_project_that_is_valid(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "My New Project"
+    project.run("init", str(folder))
+    assert "my-new-project" in (folder / "cloudops.yaml").read_text()
+    project.run("config", "show", "-f", str(folder / "cloudops.yaml"))
+    assert "exists already" in project.run("init", str(folder), code=2).stderr
+
+
+def test_completion_completes_commands(project: Project) -> None:
+    assert "_CLOUDOPS_COMPLETE" in project.run("completion", "bash").stdout
+
+
+def test_an_unknown_command_names_the_nearest(project: Project) -> None:
+    assert "did you mean 'train'?" in project.run("trian", code=2).stderr
+
+
+def test_status_of_what_is_not_there(project: Project) -> None:
+    refused = project.run("status", "cloudops://local/nowhere/at/all/jobs/x", code=3)
+    assert "there is no job 'x' in /nowhere/at/all" in refused.stderr
+    assert "is not a cloudops URI" in project.run("status", "cloudops://local/x", code=2).stderr
+    assert "not installed" in project.run("status", "cloudops://nimbus/a/jobs/x", code=2).stderr

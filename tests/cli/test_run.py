@@ -1,0 +1,158 @@
+"""The whole loop through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from .conftest import Project, interrupt
+
+
+def test_run_takes_every_step_and_a_second_run_doubles_nothing(project: Project) -> None:
+    first = project.json("run")
+    assert first["train"]["phase"] == "succeeded"
+    assert first["train"]["metrics"] == {"loss": 1 / 3}
+    assert first["evaluate"]["metrics"] == {"score": 0.9}
+    assert first["evaluate"]["passed"] is True
+    assert first["deploy"]["prediction"] == {"row": {"x": 0}, "prediction": 0}
+    assert first["monitor"]["verdict"] == "ok"
+    assert first["monitor"]["drifted"] == []
+    assert Path(first["monitor"]["report"]).read_text().startswith("<!")
+
+    second = project.json("run")
+    for step in ("train", "deploy"):
+        assert second[step]["uri"] == first[step]["uri"]
+    assert second["deploy"]["traffic"] == first["deploy"]["traffic"]
+    assert len(project.json("jobs")) == 2
+
+
+def test_drift_is_named_and_fails_monitor_but_not_run(project: Project) -> None:
+    rows = "\n".join(str(number % 50 + 100) for number in range(500))
+    (project.folder / "today.csv").write_text(f"x\n{rows}\n")
+    result = project.json("run")
+    assert result["monitor"]["verdict"] == "drift"
+    assert result["monitor"]["drifted"] == ["x"]
+    monitored = project.run("monitor", code=1)
+    assert "x" in monitored.stdout
+    assert project.json("monitor", code=1)["verdict"] == "drift"
+
+
+def test_a_gate_that_is_missed_deploys_nothing(project: Project) -> None:
+    failed = project.run("run", "--set", "evaluate.params.score=0.1", code=1)
+    assert "evaluate.require.score: measured 0.1, required >= 0.5; nothing was deployed" in failed.stderr
+    assert project.json("endpoints") == []
+
+
+def test_failing_user_code_shows_why(project: Project) -> None:
+    (project.folder / "src" / "train.py").write_text("print('so far so good')\nraise ValueError('no such column')\n")
+    failed = project.run("train", code=1)
+    assert "ValueError: no such column" in failed.stderr
+    assert "so far so good" in failed.stderr
+    document = project.json("train", code=1)
+    assert document["error"]["type"] == "JobFailed"
+
+
+def test_ctrl_c_detaches_and_the_job_goes_on(project: Project) -> None:
+    project.edit('PAUSE: "0"', 'PAUSE: "1"')
+    process = project.start("train")
+    assert process.stderr is not None
+    while "running" not in process.stderr.readline():
+        assert process.poll() is None
+    interrupt(process)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    [job] = project.json("jobs")
+    assert f"cloudops wait {job['uri']}" in said
+    assert project.json("wait", job["uri"])["phase"] == "succeeded"
+
+
+def test_a_killed_client_leaves_the_job_running(project: Project) -> None:
+    project.edit('PAUSE: "0"', 'PAUSE: "1"')
+    process = project.start("train")
+    assert process.stderr is not None
+    while "running" not in process.stderr.readline():
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    [job] = project.json("jobs")
+    followed = project.run("logs", "-f", job["uri"])
+    assert "epoch 2" in followed.stdout
+    assert project.json("status", job["uri"])["phase"] == "succeeded"
+
+
+def test_two_runs_at_once_share_their_work(project: Project) -> None:
+    project.edit('PAUSE: "0"', 'PAUSE: "0.3"')
+    both = [project.start("run", "-o", "json") for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    first, second = (json.loads(out) for out, _ in outputs)
+    assert first["train"]["uri"] == second["train"]["uri"]
+    assert first["deploy"]["url"] == second["deploy"]["url"]
+    assert len(project.json("jobs")) == 2
+    assert len(project.json("endpoints")) == 1
+
+
+def test_unicode_and_spaces_in_paths(make_project: Callable[..., Project]) -> None:
+    project = make_project("mein Projekt – größer 数据")
+    result = project.json("run")
+    assert result["monitor"]["verdict"] == "ok"
+    elsewhere = project.run("status", result["train"]["uri"], code=0)
+    assert "succeeded" in elsewhere.stdout
+
+
+def test_down_shows_and_deletes_everything(project: Project) -> None:
+    url = project.json("run")["deploy"]["url"]
+    refused = project.run("down", code=2)
+    assert "nothing was deleted" in refused.stderr
+    assert "endpoint  small" in refused.stderr
+    urllib.request.urlopen(f"{url}/ping", timeout=5).close()
+    assert len(project.json("down", "--yes")["deleted"]) == 3
+    assert project.json("jobs") == project.json("endpoints") == project.json("models") == []
+    assert not any((project.folder / ".cloudops" / "local" / "jobs").iterdir())
+    assert not any((project.folder / ".cloudops" / "local" / "endpoints").iterdir())
+    assert project.json("down", "--yes")["deleted"] == []
+
+
+def test_a_new_version_takes_over_and_can_be_rolled_back(project: Project) -> None:
+    project.run("run")
+    [before] = project.json("status", "small")["traffic"]
+    (project.folder / "src" / "train.py").write_text(
+        (project.folder / "src" / "train.py").read_text().replace('"factor": 2', '"factor": 3')
+    )
+    project.run("run")
+    [after] = project.json("status", "small")["traffic"]
+    assert after != before
+    assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [3]
+    project.run("rollback")
+    deadline = time.monotonic() + 30
+    while project.json("predict", "--row", '{"x": 1}')["predictions"] != [2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_new_starts_another_job(project: Project) -> None:
+    first = project.json("train")
+    assert project.json("train")["uri"] == first["uri"]
+    assert project.json("train", "--new")["uri"] != first["uri"]
+
+
+def test_secrets_reach_the_job_and_nothing_else(project: Project) -> None:
+    project.edit("  params: {lr: 0.1}\n", "  params: {lr: 0.1}\n  secrets: [SMALL_KEY]\n")
+    (project.folder / "src" / "train.py").write_text(
+        "import os\nprint('length', len(os.environ['SMALL_KEY']), os.environ['SMALL_KEY'])\n"
+    )
+    assert "export SMALL_KEY=..." in project.run("train", code=2).stderr
+    os.environ["SMALL_KEY"] = "hunter2-hunter2"
+    try:
+        project.run("train")
+        shown = project.run("logs").stdout + project.run("plan").stdout
+    finally:
+        del os.environ["SMALL_KEY"]
+    assert "length 15" in shown
+    assert "hunter2" not in shown
+    kept = b"".join(path.read_bytes() for path in (project.folder / ".cloudops").rglob("*") if path.is_file())
+    assert b"hunter2" not in kept
