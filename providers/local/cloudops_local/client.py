@@ -78,7 +78,8 @@ class LocalClient:
         if stages := mapping.stages(request, folder):
             _write(folder.path / "stages.json", stages)
         self.index.add("jobs", request.name, request.lineage.project, request.step)
-        job.start(folder.run, spec, secrets=request.secrets)
+        building = mapping.index_credentials(self.environ) if spec.setup else {}
+        job.start(folder.run, spec, secrets={**building, **request.secrets})
 
     def has_job(self, name: str) -> bool:
         """Whether the job was started: a client that is killed while it submits leaves a row without one."""
@@ -188,7 +189,7 @@ class LocalClient:
             mapping.rollout(request),
             port=options.port if options else None,
             token=self._token(folder) if request.spec.auth == "token" else None,
-            secrets=request.secrets,
+            secrets={**(mapping.index_credentials(self.environ) if version.setup else {}), **request.secrets},
             policy=policy,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ _SERVICE_PHASES = {
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "SHELL", "TMPDIR", "TZ", "USER")
 #: What building an environment needs besides: how to reach the package index.
 _INDEX = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_CACHE_HOME")
+
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 
 def job_status(state: JobState) -> Status:
@@ -160,7 +163,7 @@ def job_spec(
         argv=(python, str(runtime), "train", str(folder.contract)),
         cwd=str(folder.code),
         archive=str(request.code.archive),
-        env={**base_environment(environ, python), **request.spec.envs, "CLOUDOPS_CLOUD": "local"},
+        env={**base_environment(environ, python, building=bool(setup)), **request.spec.envs, "CLOUDOPS_CLOUD": "local"},
         ranks=resources.num_nodes,
         cpus=limit(resources.cpus),
         memory=gigabytes(resources.memory),
@@ -185,7 +188,7 @@ def version_spec(
     """What the engine serves for a request; ``folder`` holds ``model`` and ``code``."""
     spec = request.spec
     env = {
-        **base_environment(environ, python),
+        **base_environment(environ, python, building=bool(setup)),
         **spec.envs,
         "CLOUDOPS_CLOUD": "local",
         "CLOUDOPS_MODEL_DIR": str(folder / "model"),
@@ -226,8 +229,25 @@ def gigabytes(amount: Amount | None) -> int | None:
     return None if value is None else math.ceil(value * _GIB)
 
 
-def base_environment(environ: Mapping[str, str], python: str) -> dict[str, str]:
-    """The environment that every process starts from: the interpreter first on the path, little else."""
-    kept = {key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INDEX)}
+def base_environment(environ: Mapping[str, str], python: str, *, building: bool) -> dict[str, str]:
+    """The environment that every process starts from: the interpreter first on the path, little else.
+
+    Args:
+        environ: the caller's environment.
+        python: the interpreter of the step.
+        building: keep what says how to reach a package index, without the credentials in it.
+    """
+    kept = {key: value for key, value in environ.items() if key in _INHERITED}
+    if building:
+        kept |= {key: value for key, value in _index(environ).items() if not _CREDENTIALS.search(value)}
     path = os.pathsep.join([str(Path(python).parent), environ.get("PATH", os.defpath)])
     return {**kept, "PATH": path}
+
+
+def index_credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of package indexes that hold credentials; they travel as secrets do."""
+    return {key: value for key, value in _index(environ).items() if _CREDENTIALS.search(value)}
+
+
+def _index(environ: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if key.upper().startswith(_INDEX)}
