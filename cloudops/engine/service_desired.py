@@ -1,0 +1,71 @@
+"""How a deployment changes what is desired of an endpoint."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from .files import read_json
+from .rollout import Plan
+from .service_paths import Paths
+from .service_types import Desired, Rollout, ServiceConflict, VersionSpec
+
+_KEPT_VERSIONS = 10
+
+
+def deployed(
+    paths: Paths, before: Desired | None, version: VersionSpec, rollout: Rollout, port: int | None, *, running: bool
+) -> Desired:
+    """The desired state with ``version`` as its target; ``before`` itself where that is what it says already.
+
+    Raises:
+        ServiceConflict: the endpoint has another port, or another version of that name.
+    """
+    target = {version.name: 1.0}
+    if before is None or before.deleted:
+        return _first(paths, before, version, rollout, port)
+    if port not in (None, 0, before.port):
+        raise ServiceConflict(f"the endpoint listens on port {before.port}; to move it to {port}, delete it first")
+    known = before.versions.get(version.name)
+    if known is not None and _plain(known) != _plain(version):
+        raise ServiceConflict(
+            f"version {version.name} is deployed already and differs; a change needs a new version name"
+        )
+    plan = latest_plan(paths)
+    refused = plan.generation == before.generation and version.name in plan.failed
+    if before.target == target and running and not refused:
+        return before
+    versions = {**_kept(before, plan), version.name: version}
+    return replace(
+        before,
+        generation=before.generation + 1,
+        versions=versions,
+        target=target,
+        action="deploy",
+        rollout=rollout,
+        secret_names={name: names for name, names in before.secret_names.items() if name in versions},
+    )
+
+
+def latest_plan(paths: Paths) -> Plan:
+    """The rollout as the supervisor last wrote it."""
+    value = read_json(paths.observed)
+    return Plan.from_json(value["plan"]) if value and "plan" in value else Plan()
+
+
+def _first(paths: Paths, deleted: Desired | None, version: VersionSpec, rollout: Rollout, port: int | None) -> Desired:
+    """A new endpoint; where one was deleted in this directory, generations go on and its state is forgotten."""
+    paths.observed.unlink(missing_ok=True)
+    generation = deleted.generation + 1 if deleted else 1
+    return Desired(generation, port or 0, time.time(), {version.name: version}, {version.name: 1.0}, "deploy", rollout)
+
+
+def _kept(desired: Desired, plan: Plan) -> dict[str, VersionSpec]:
+    """The versions to remember: those in use, and the last ones that were live."""
+    needed = {*plan.running, *plan.history[-_KEPT_VERSIONS:], *desired.target}
+    return {name: spec for name, spec in desired.versions.items() if name in needed}
+
+
+def _plain(version: VersionSpec) -> dict[str, Any]:
+    return {**version.__dict__, "env": dict(version.env)}

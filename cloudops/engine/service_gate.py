@@ -1,0 +1,82 @@
+"""The router as the supervisor's child: started with the listening socket, adopted, replaced when dead or silent."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from .process import ProcessId, end_group
+from .service_control import Link
+from .service_find import ROUTER, find
+from .service_paths import Paths
+from .service_secrets import Secrets
+
+#: A router that reports nothing for this long hangs; it reports four times a second.
+_SILENCE = 10.0
+_LOG_LIMIT = 1 << 20
+
+
+class Gate:
+    """Keeps one router running behind ``listener``, whose queue holds new connections while there is none."""
+
+    def __init__(self, paths: Paths, listener: socket.socket, secrets: Secrets, link: Link) -> None:
+        self.paths, self.listener, self.secrets, self.link = paths, listener, secrets, link
+        self.process: ProcessId | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._starts: list[float] = []
+
+    def adopt(self) -> None:
+        """Take over the router that runs; it connects to us by itself."""
+        for one in find(self.paths.root, [ROUTER]):
+            self.process = one.process
+        self.link.heard = time.monotonic()
+
+    def step(self) -> None:
+        """Start a router where none runs; a hanging one is killed first."""
+        if self.alive() and time.monotonic() - self.link.heard > _SILENCE:
+            self.kill()
+        if not self.alive() and self._may_start():
+            self._start()
+
+    def alive(self) -> bool:
+        """Whether a router runs."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return self.process is not None and self.process.alive()
+
+    def kill(self) -> None:
+        """End it at once, with its open requests."""
+        end_group(self.process, grace=0)
+        if self._child is not None:
+            self._child.wait()
+
+    def close(self) -> None:
+        """Give up the listening socket: once the router ends, the port is free."""
+        self.listener.close()
+
+    def _may_start(self) -> bool:
+        """At once, unless routers keep dying: then once every second."""
+        now = time.monotonic()
+        self._starts = [start for start in self._starts if now - start < 10]
+        return len(self._starts) < 3 or now - self._starts[-1] > 1
+
+    def _start(self) -> None:
+        self._starts.append(time.monotonic())
+        fd = self.listener.fileno()
+        with self.paths.router_log.open("ab") as sink:
+            if sink.tell() > _LOG_LIMIT:
+                sink.truncate(0)
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", ROUTER, str(self.paths.root), str(fd)],
+                env={**os.environ, **self.secrets.variable()},
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+                pass_fds=(fd,),
+            )
+        self.process = ProcessId.of(self._child.pid)
+        self.link.heard = time.monotonic()

@@ -1,0 +1,180 @@
+"""Starting an endpoint's supervisor, handing secrets to a running one, and ending what is left of an endpoint."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from .files import locked, read_json, write_json
+from .process import spawn_detached
+from .service_control import ask
+from .service_find import SUPERVISOR, sweep
+from .service_paths import Paths
+from .service_secrets import Secrets
+from .service_types import Desired, ServiceState
+
+_BACKLOG = 1024
+_HANDSHAKE = 30.0
+_POLL = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """The secret part of a client's call; ``token`` None leaves the endpoint's as it is."""
+
+    version: str = ""
+    token: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.token is not None or bool(self.values)
+
+
+def check_port(paths: Paths, port: int | None) -> None:
+    """Refuse a port that is in use before anything of a new endpoint exists.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    if port and not paths.client_lock.exists():
+        bind(port).close()
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1; port 0 takes a free one.
+
+    Raises:
+        OSError: the port is in use or not allowed; the message names it.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(
+                errno.EADDRINUSE, f"port {port} on 127.0.0.1 is in use by another program; ask for another port"
+            ) from error
+        raise OSError(error.errno, f"cannot listen on port {port} of 127.0.0.1: {error.strerror}") from error
+    return listener
+
+
+def settle(paths: Paths) -> bool:
+    """Whether the endpoint runs; waits for one that is coming to its end. To be called under the client lock.
+
+    Raises:
+        TimeoutError: it does not come to its end.
+    """
+    deadline = time.monotonic() + 90
+    while paths.running():
+        if not _ending(paths):
+            return True
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the endpoint in {paths.root} does not end; see its supervisor.log")
+        time.sleep(_POLL)
+    return False
+
+
+def apply(paths: Paths, desired: Desired, change: Change, *, running: bool) -> int:
+    """Make ``desired`` known, by a new supervisor where none runs; under the client lock. Returns its generation.
+
+    Raises:
+        OSError: the port is in use or the supervisor cannot be started; ``desired.json`` is then as before.
+        ValueError: secrets are missing.
+        TimeoutError: the running supervisor does not take the secrets.
+    """
+    if running:
+        if change:
+            ask(paths, asdict(change))
+        paths.write_desired(desired)
+        return desired.generation
+    secrets = _secrets(desired, change)
+    with bind(desired.port) as listener:
+        desired = replace(desired, port=listener.getsockname()[1])
+        before = paths.read_desired()
+        paths.write_desired(desired)
+        try:
+            _launch(paths, listener, secrets)
+        except BaseException:
+            if before is None:
+                paths.desired.unlink()
+            else:
+                paths.write_desired(before)
+            raise
+    return desired.generation
+
+
+def end(paths: Paths, patience: float) -> None:
+    """Wait until a deleted endpoint has ended, kill what is left of it after ``patience`` seconds, and note that."""
+    deadline = time.monotonic() + patience
+    while paths.running() and _deleted(paths) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    with locked(paths.client_lock):
+        desired = paths.read_desired()
+        if desired is None or not desired.deleted:
+            return  # deployed again in the meantime
+        sweep(paths.root, grace=5.0)
+        observed = read_json(paths.observed)
+        if observed is None or observed["phase"] != "deleted":
+            url = f"http://127.0.0.1:{desired.port}"
+            state = ServiceState("deleted", "", url, desired.port, desired.generation, desired.generation)
+            write_json(paths.observed, {**(observed or {}), **asdict(state)})
+
+
+def supervisor_command(paths: Paths, listener: int, ready: int) -> list[str]:
+    """How a supervisor is started; ``ready`` is the descriptor that it reports to, -1 for none."""
+    return [sys.executable, "-P", "-m", SUPERVISOR, str(paths.root), str(listener), str(ready)]
+
+
+def _launch(paths: Paths, listener: socket.socket, secrets: Secrets) -> None:
+    hear, tell = os.pipe()
+    try:
+        spawn_detached(
+            supervisor_command(paths, listener.fileno(), tell),
+            log=paths.supervisor_log,
+            cwd=paths.root,
+            env={**os.environ, **secrets.variable()},
+            pass_fds=(listener.fileno(), tell),
+        )
+    finally:
+        os.close(tell)
+    with os.fdopen(hear, "rb") as pipe:
+        said = pipe.readline().decode().strip() if select.select([pipe], [], [], _HANDSHAKE)[0] else ""
+    if said != "ok":
+        raise OSError(said or f"the endpoint's supervisor did not start; see {paths.supervisor_log}")
+
+
+def _secrets(desired: Desired, change: Change) -> Secrets:
+    """All that a new supervisor must know; a value given for one version serves others that have its name."""
+    if desired.token and not change.token:
+        raise ValueError("the endpoint has a token, which is kept in memory only: give it again")
+    versions = {change.version: dict(change.values)} if change.values else {}
+    for name, names in desired.secret_names.items():
+        versions[name] = {key: change.values[key] for key in names if key in change.values}
+        missing = [key for key in names if key not in change.values]
+        if missing and name in desired.target:
+            raise ValueError(
+                f"version {name} needs the secrets {', '.join(missing)}, which are kept in memory only: give them again"
+            )
+    return Secrets(change.token or "", versions)
+
+
+def _ending(paths: Paths) -> bool:
+    """Whether the running supervisor will take no more orders: it has told so under the client lock."""
+    desired, observed = paths.read_desired(), read_json(paths.observed)
+    if desired is None or desired.deleted:
+        return True
+    return bool(observed and observed["phase"] == "failed" and observed["observed_generation"] == desired.generation)
+
+
+def _deleted(paths: Paths) -> bool:
+    desired = paths.read_desired()
+    return desired is None or desired.deleted

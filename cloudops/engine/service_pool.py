@@ -1,0 +1,273 @@
+"""The replicas of one version: as many as wanted, crashed ones replaced, surplus ones drained."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from . import service_replica
+from .rollout import Seen
+from .service_paths import Paths
+from .service_replica import Replica
+from .service_scale import Scaler
+from .service_shim import describe, last_words
+from .service_types import Policy, ReplicaState, VersionSpec
+
+#: Seconds that a replica has to end after SIGTERM before it is killed.
+GRACE = 30.0
+#: The same where it does not answer or takes too much memory.
+SHORT_GRACE = 5.0
+#: A replica that served this long starts with a clean record when it crashes.
+_FORGIVEN_AFTER = 60.0
+_FIRST_PROBES = 0.1
+
+
+@dataclass
+class Slot:
+    """A replica's place; ``crashes`` in a row, ``restarts`` ever, ``next_start`` the epoch second of the next try."""
+
+    index: int
+    replica: Replica | None = None
+    restarts: int = 0
+    crashes: int = 0
+    next_start: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class Pool:
+    """Version ``spec`` with its processes. ``step`` is called several times a second with the time (epoch seconds)."""
+
+    paths: Paths
+    spec: VersionSpec
+    secrets: Mapping[str, str]
+    policy: Policy
+    scaler: Scaler
+    wanted: int = 0
+    slots: list[Slot] = field(default_factory=list)
+    ending: list[Replica] = field(default_factory=list)
+    was_ready: bool = False
+    prepared: bool = False
+    given_up: str = ""
+    _setup: subprocess.Popen[bytes] | None = None
+    _setup_next: int = 0
+    _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def adopt(self, replica: Replica, before: ReplicaState | None) -> None:
+        """Take over a running replica that another supervisor started and left in state ``before``."""
+        self.prepared = True
+        self.slots.append(Slot(replica.index, replica, restarts=before.restarts if before else 0))
+        if before is not None and replica.announced() and replica.pid == before.pid and before.ready:
+            replica.ready = replica.was_ready = self.was_ready = True
+        self._watch(replica)
+
+    async def look(self) -> None:
+        """Probe every replica once."""
+        found = [slot.replica for slot in self.slots if slot.replica is not None]
+        await asyncio.gather(*(one.probe(self.spec.health_path, self.policy.probe_timeout) for one in found))
+
+    def run(self, wanted: int) -> None:
+        """From now on have ``wanted`` replicas; 0 ends them, and the version starts with a clean record next time."""
+        self.wanted = wanted
+        if wanted == 0:
+            for slot in self.slots:
+                self._retire(slot)
+            self.slots, self.was_ready, self.given_up = [], False, ""
+
+    def step(self, now: float) -> None:
+        """Notice what ended, start what is missing, retire what is too much."""
+        self._bury(now)
+        if self.wanted and not self.given_up and self._prepare():
+            self._fill(now)
+        while len(self.slots) > self.wanted:
+            self._retire(self.slots.pop())
+
+    def drain(self, now: float, routed: int, open_requests: Callable[[Replica], int | None]) -> None:
+        """Move ending replicas on: to SIGTERM when the router has none of their requests left, to SIGKILL when late.
+
+        ``routed`` is the number of the routes that leave them out; ``open_requests`` is None as long as the router
+        may still send them some.
+        """
+        for replica in list(self.ending):
+            replica.ending_since = replica.ending_since or now
+            if replica.unrouted is None:
+                replica.unrouted = routed
+            waited = now - replica.ending_since
+            if not replica.told and (open_requests(replica) == 0 or waited > self.policy.drain):
+                replica.tell()
+                replica.ending_since = now
+            elif replica.told and waited > GRACE:
+                replica.kill()
+            if not replica.alive():
+                self._discard(replica)
+
+    def end(self) -> None:
+        """Kill everything now."""
+        self.run(0)
+        for replica in list(self.ending):
+            replica.kill()
+            self._discard(replica)
+        if self._setup is not None:
+            self._setup.kill()
+            self._setup.wait()
+            self._setup = None
+
+    def routed(self) -> list[Replica]:
+        """The replicas that may get requests."""
+        return [slot.replica for slot in self.slots if slot.replica is not None and slot.replica.ready]
+
+    def recovering(self) -> bool:
+        """Whether waiting for a replica makes sense: one is being started and has not failed again and again."""
+        return self.was_ready and any(slot.crashes <= 1 for slot in self.slots)
+
+    def seen(self) -> Seen:
+        """What the rollout needs to know."""
+        return Seen(
+            ready=len(self.routed()),
+            wanted=self.wanted,
+            preparing=not self.prepared,
+            crashes=sum(slot.crashes for slot in self.slots),
+            given_up=self.given_up,
+            last_words=next(self._words(), ""),
+        )
+
+    def trouble(self) -> str:
+        """One line about replicas that keep failing, or ""."""
+        return "; ".join(
+            f"replica {slot.index} ended {slot.crashes} times in a row ({slot.reason})"
+            for slot in self.slots
+            if slot.crashes > 1
+        )
+
+    def states(self) -> Iterator[ReplicaState]:
+        """Its replicas as readers see them, those that are ending last."""
+        for slot in self.slots:
+            one = slot.replica
+            yield (
+                ReplicaState(slot.index, one.pid, one.port, one.ready, slot.restarts, one.started)
+                if one
+                else ReplicaState(slot.index, None, None, False, slot.restarts, None)
+            )
+        for one in self.ending:
+            yield ReplicaState(one.index, one.pid, one.port, False, 0, one.started)
+
+    def _words(self) -> Iterator[str]:
+        for slot in self.slots:
+            words = (last_words(slot.replica.log) if slot.replica else "") or slot.reason
+            if words:
+                yield words
+
+    def _prepare(self) -> bool:
+        """Run the set-up commands one after the other; True when the version can start."""
+        while not self.prepared:
+            if self._setup is None:
+                if self._setup_next == len(self.spec.setup):
+                    self.prepared = True
+                    return True
+                self._setup = self._start_setup(self.spec.setup[self._setup_next])
+            code = self._setup.poll()
+            if code is None:
+                return False
+            self._setup = None
+            self._setup_next += 1
+            if code != 0:
+                self._setup_next = 0
+                words = last_words(self.paths.setup_log(self.spec.name))
+                self.given_up = f"could not be set up: {describe(code)}" + (f": {words}" if words else "")
+                return False
+        return True
+
+    def _start_setup(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        log = self.paths.setup_log(self.spec.name)
+        return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, tied=True)
+
+    def _fill(self, now: float) -> None:
+        taken = {slot.index for slot in self.slots}
+        free = (index for index in range(self.spec.max_replicas + 1) if index not in taken)
+        while len(self.slots) < self.wanted:
+            self.slots.append(Slot(next(free)))
+        for slot in self.slots:
+            if slot.replica is None and now >= slot.next_start:
+                self._start(slot, now)
+
+    def _start(self, slot: Slot, now: float) -> None:
+        try:
+            slot.replica = service_replica.start(self.paths, self.spec, self.secrets, slot.index)
+        except OSError as error:
+            self._failed(slot, f"cannot be started: {error}", now)
+            return
+        self._watch(slot.replica)
+
+    def _bury(self, now: float) -> None:
+        for slot in self.slots:
+            replica = slot.replica
+            if replica is None:
+                continue
+            if replica.was_ready:
+                self.was_ready = True
+                if now - replica.started > _FORGIVEN_AFTER:
+                    slot.crashes = 0
+            if not replica.alive():
+                reason = replica.epitaph()
+                replica.kill()
+                self._unwatch(replica)
+                self._failed(slot, reason, now)
+            elif harm := self._harm(replica, now):
+                self._replace(slot, harm, now)
+
+    def _harm(self, replica: Replica, now: float) -> str:
+        """Why a running replica has to be replaced, or ""."""
+        limit, patience = self.spec.memory, self.spec.readiness_timeout
+        if limit and replica.used > limit:
+            return f"out of memory: used {replica.used} of {limit} bytes"
+        if replica.was_ready and replica.failures >= self.policy.failures:
+            return f"{replica.failures} health probes failed"
+        # While the version has never been ready, its rollout keeps the time.
+        if self.was_ready and not replica.was_ready and now - replica.started > patience:
+            return f"did not become ready in {patience:g} s"
+        return ""
+
+    def _replace(self, slot: Slot, reason: str, now: float) -> None:
+        """End a replica that harms, and start another in its place."""
+        assert slot.replica is not None
+        slot.replica.tell()
+        slot.replica.ending_since = now - GRACE + SHORT_GRACE
+        self._retire(slot)
+        self._failed(slot, reason, now)
+
+    def _failed(self, slot: Slot, reason: str, now: float) -> None:
+        slot.replica = None
+        slot.reason = reason
+        slot.restarts += 1
+        slot.crashes += 1
+        pause = self.policy.backoff * 2 ** (slot.crashes - 2) if slot.crashes > 1 else 0.0
+        slot.next_start = now + min(pause, self.policy.backoff_max)
+        if not self.was_ready and slot.crashes >= self.policy.start_attempts:
+            self.given_up = f"ended {slot.crashes} times before it was ready: {reason}"
+
+    def _retire(self, slot: Slot) -> None:
+        if slot.replica is not None:
+            self._unwatch(slot.replica)
+            slot.replica.ready = False
+            self.ending.append(slot.replica)
+            slot.replica = None
+
+    def _discard(self, replica: Replica) -> None:
+        replica.kill()
+        self.ending.remove(replica)
+
+    def _watch(self, replica: Replica) -> None:
+        self._watches[replica.key] = asyncio.create_task(self._probe(replica))
+
+    def _unwatch(self, replica: Replica) -> None:
+        task = self._watches.pop(replica.key, None)
+        if task is not None:
+            task.cancel()
+
+    async def _probe(self, replica: Replica) -> None:
+        while True:
+            await replica.probe(self.spec.health_path, self.policy.probe_timeout)
+            replica.used = replica.memory() if self.spec.memory else 0
+            await asyncio.sleep(self.policy.health_period if replica.ready else _FIRST_PROBES)

@@ -1,0 +1,187 @@
+"""One replica: started under its shim or adopted, probed, and ended; the version it belongs to decides when."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from .process import ProcessId, end_group
+from .service_find import SHIM
+from .service_paths import Paths
+from .service_shim import Task, describe, last_words
+from .service_types import VersionSpec
+
+
+class Replica:
+    """A process that serves version ``version`` in place ``index``; ``started`` is epoch seconds."""
+
+    def __init__(self, version: str, index: int, shim: ProcessId, ready_file: Path, log: Path) -> None:
+        self.version, self.index, self.shim = version, index, shim
+        self.ready_file, self.log = ready_file, log
+        self.key = f"{version}/{index}/{shim.pid}"
+        self.child: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
+        self.port: int | None = None
+        self.ready = False
+        self.was_ready = False
+        self.failures = 0
+        self.used = 0
+        self.unrouted: int | None = None
+        self.ending_since: float | None = None
+        self.told = False
+
+    @property
+    def started(self) -> float:
+        """When its shim started (epoch seconds)."""
+        return self.shim.started
+
+    def alive(self) -> bool:
+        """Whether the shim runs, and with it the replica; collects the shim where it is our child."""
+        if self.child is not None:
+            return self.child.poll() is None
+        return self.shim.alive()
+
+    def epitaph(self) -> str:
+        """How a replica that is gone ended, with the last line that it wrote."""
+        words = last_words(self.log)
+        how = describe(self.child.returncode if self.child else None)
+        return f"{how}: {words}" if words else how
+
+    def announced(self) -> bool:
+        """Whether it listens: the port and the process id are then known."""
+        if self.port is None:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                value = json.loads(self.ready_file.read_text(encoding="utf-8"))
+                self.pid, self.port = int(value["pid"]), int(value["port"])
+        return self.port is not None
+
+    async def probe(self, path: str, timeout: float) -> None:
+        """Ask for its health once and note the answer in ``ready`` and ``failures``."""
+        status = await _status(self.port, path, timeout) if self.announced() else None
+        if status == 200:
+            self.ready, self.was_ready, self.failures = True, True, 0
+            return
+        self.failures += 1
+        # An answer other than 200 is the replica's own "not now"; silence may pass, and the router tries elsewhere.
+        if status is not None:
+            self.ready = False
+
+    def memory(self) -> int:
+        """Resident bytes of the replica's processes."""
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(self.shim.pid)
+            for process in root.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total
+
+    def tell(self) -> None:
+        """Ask it to finish its requests and end (once)."""
+        if not self.told:
+            self.told = True
+            self.shim.send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, with everything that it started, and forget its ready file."""
+        end_group(self.shim, grace=0)
+        if self.child is not None:
+            self.child.wait()
+        with contextlib.suppress(OSError):
+            self.ready_file.unlink()
+
+
+def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
+    """Start a replica of ``spec`` in place ``index``.
+
+    Raises:
+        OSError: the shim could not be started (no memory, too many processes).
+    """
+    ready_file = paths.ready / f"{spec.name}-{index}-{uuid.uuid4().hex[:8]}.json"
+    capture = paths.capture / spec.name
+    for directory in (paths.ready, paths.logs, capture):
+        with contextlib.suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
+    own = {
+        "CLOUDOPS_HOST": "127.0.0.1",
+        "CLOUDOPS_PORT": "0",
+        "CLOUDOPS_READY_FILE": str(ready_file),
+        "CLOUDOPS_MODEL_VERSION": spec.name,
+        "CLOUDOPS_CAPTURE_DIR": str(capture),
+        "CLOUDOPS_CAPTURE_SAMPLE": f"{spec.capture_sample:g}",
+    }
+    log = paths.log(spec.name, index)
+    child = run(paths, spec, spec.argv, own, secrets, log, labels=(spec.name, str(index), str(ready_file)))
+    replica = Replica(spec.name, index, ProcessId.of(child.pid), ready_file, log)
+    replica.child = child
+    return replica
+
+
+def run(
+    paths: Paths,
+    spec: VersionSpec,
+    argv: tuple[str, ...],
+    own: Mapping[str, str],
+    secrets: Mapping[str, str],
+    log: Path,
+    *,
+    labels: tuple[str, ...] = (),
+    tied: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start ``argv`` as version ``spec`` would be, under a shim that logs to ``log``.
+
+    Raises:
+        OSError: the shim could not be started.
+    """
+    threads = {name: str(_cores(spec.cpus)) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    own = {"CUDA_VISIBLE_DEVICES": ",".join(spec.gpus), **own}
+    env = {**(threads if spec.cpus else {}), **spec.env, **own, **secrets}
+    task = Task(argv, env, spec.cwd, str(log), _affinity(spec.cpus, log), tuple(secrets.values()), tied)
+    shim = subprocess.Popen(
+        [sys.executable, "-P", "-m", SHIM, str(paths.root), *labels],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert shim.stdin is not None
+    with contextlib.suppress(BrokenPipeError), shim.stdin:
+        shim.stdin.write(task.encode())
+    return shim
+
+
+def _cores(cpus: float | None) -> int:
+    return max(1, -int(-(cpus or 1) // 1))
+
+
+def _affinity(cpus: float | None, log: Path) -> tuple[int, ...]:
+    """The cores to run on: as many as asked for, other ones for other replicas; empty where the limit is no limit."""
+    if cpus is None or not hasattr(os, "sched_getaffinity"):
+        return ()
+    usable = sorted(os.sched_getaffinity(0))
+    if _cores(cpus) >= len(usable):
+        return ()
+    first = sum(log.name.encode()) % len(usable)
+    return tuple((usable + usable)[first : first + _cores(cpus)])
+
+
+async def _status(port: int | None, path: str, timeout: float) -> int | None:
+    """The HTTP status of a GET, or None where no answer came in time."""
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+                return int((await reader.readline()).split()[1])
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError, IndexError):
+        return None
