@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cloudops.engine.job import JobSpec, JobState
-from cloudops.engine.service_types import Rollout, ServiceState, VersionSpec
 from cloudops.refs import MetricPoint, Phase, Status
 
 from .layout import JobFolder
 
 if TYPE_CHECKING:
+    from cloudops.engine.service_types import Rollout, ServiceState, VersionSpec
     from cloudops.provider import DeployRequest, Input, JobRequest
     from cloudops.quantities import Amount
 
@@ -186,6 +186,8 @@ def version_spec(
     environ: Mapping[str, str],
 ) -> VersionSpec:
     """What the engine serves for a request; ``folder`` holds ``model`` and ``code``."""
+    from cloudops.engine.service_types import VersionSpec
+
     spec = request.spec
     env = {
         **base_environment(environ, python, building=bool(setup)),
@@ -214,6 +216,8 @@ def version_spec(
 
 def rollout(request: DeployRequest) -> Rollout:
     """How traffic moves to the new version."""
+    from cloudops.engine.service_types import Rollout
+
     traffic = request.spec.traffic
     return Rollout(canary=traffic.canary, bake=traffic.bake or 0.0)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from cloudops.errors import AuthError, InvalidRequest, NotFound, ProviderError, Unavailable
+from cloudops.errors import NotFound, ProviderError
 from cloudops.provider import (
     Answer,
     Capability,
@@ -35,7 +32,6 @@ from .client import LocalClient
 from .errors import translated
 
 _COST = "no charge: this machine"
-_PREDICT_TIMEOUT = 120.0
 
 
 def create(context: ProviderContext) -> LocalProvider:
@@ -237,30 +233,11 @@ class LocalDeployer(Deployer):
         self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
     ) -> Answer:
         """See :class:`cloudops.provider.Deployer`."""
-        url = self._client.endpoint_state(ref).url
-        headers = {"Content-Type": content_type}
-        if version is not None:
-            headers["x-cloudops-version"] = version
-        token = self._client.token(ref)
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(f"{url}/invocations", data=body, headers=headers)
-        try:
-            # An opener of our own: a proxy of the environment has no business with the loopback interface.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=_PREDICT_TIMEOUT) as answer:
-                kind = answer.headers.get("Content-Type", "")
-                return Answer(answer.read(), kind, answer.headers.get("x-cloudops-version", ""))
-        except urllib.error.HTTPError as error:
-            raise _refused(ref, error.code, error.read()) from error
-        except OSError as error:
-            raise Unavailable(
-                f"the endpoint {ref.id} does not answer at {url}: {getattr(error, 'reason', error)}",
-                provider="local",
-                operation="predict",
-                ref=ref,
-                hint=f"see `cloudops status {ref}`",
-            ) from error
+        from .scoring import send
+
+        with translated("predict", ref):
+            url, token = self._client.endpoint_state(ref).url, self._client.token(ref)
+        return send(ref, url, body, content_type=content_type, version=version, token=token)
 
     def set_traffic(self, ref: Ref, shares: Mapping[str, float]) -> None:
         """See :class:`cloudops.provider.Deployer`."""
@@ -322,18 +299,3 @@ class LocalMonitor(Monitor):
         from .captures import read
 
         return read(self._client.endpoint_folder(ref) / "capture", since, until)
-
-
-def _refused(ref: Ref, code: int, body: bytes) -> ProviderError:
-    """What an answer of 400 or more means; the model's own reason is in it."""
-    import json
-
-    try:
-        value: Any = json.loads(body)
-        reason = value.get("error", value) if isinstance(value, dict) else value
-    except ValueError:
-        reason = body[:300].decode(errors="replace")
-    kind: type[ProviderError] = InvalidRequest if code < 500 else ProviderError
-    kind = {401: AuthError, 503: Unavailable, 504: Unavailable}.get(code, kind)
-    message = f"the endpoint {ref.id} answered {code}: {str(reason)[:500]}"
-    return kind(message, code=str(code), provider="local", operation="predict", ref=ref)

@@ -1,0 +1,60 @@
+"""Sending a request to an endpoint of this machine."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from cloudops.errors import AuthError, InvalidRequest, ProviderError, Unavailable
+from cloudops.provider import Answer
+from cloudops.refs import Ref
+
+_TIMEOUT = 120.0
+
+
+def send(ref: Ref, url: str, body: bytes, *, content_type: str, version: str | None, token: str | None) -> Answer:
+    """Post ``body`` to the endpoint at ``url``.
+
+    Raises:
+        InvalidRequest: the model refuses it, with its reason.
+        AuthError: the endpoint wants another token.
+        Unavailable: it does not answer.
+        ProviderError: the model failed.
+    """
+    headers = {"Content-Type": content_type}
+    if version is not None:
+        headers["x-cloudops-version"] = version
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(f"{url}/invocations", data=body, headers=headers)
+    # An opener of our own: a proxy of the environment has no business with the loopback interface.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_TIMEOUT) as answer:
+            kind = answer.headers.get("Content-Type", "")
+            return Answer(answer.read(), kind, answer.headers.get("x-cloudops-version", ""))
+    except urllib.error.HTTPError as error:
+        raise _refused(ref, error.code, error.read()) from error
+    except OSError as error:
+        raise Unavailable(
+            f"the endpoint {ref.id} does not answer at {url}: {getattr(error, 'reason', error)}",
+            provider="local",
+            operation="predict",
+            ref=ref,
+            hint=f"see `cloudops status {ref}`",
+        ) from error
+
+
+def _refused(ref: Ref, code: int, body: bytes) -> ProviderError:
+    """What an answer of 400 or more means; the model's own reason is in it."""
+    try:
+        value: Any = json.loads(body)
+        reason = value.get("error", value) if isinstance(value, dict) else value
+    except ValueError:
+        reason = body[:300].decode(errors="replace")
+    kind: type[ProviderError] = InvalidRequest if code < 500 else ProviderError
+    kind = {401: AuthError, 503: Unavailable, 504: Unavailable}.get(code, kind)
+    message = f"the endpoint {ref.id} answered {code}: {str(reason)[:500]}"
+    return kind(message, code=str(code), provider="local", operation="predict", ref=ref)
