@@ -30,12 +30,21 @@ types: setup
 unit: setup
 	$(BIN)/pytest -n auto --dist worksteal
 
-bench: setup
+# The clouds' SDKs (over 1 GB) in an environment of their own, to measure beside ours.
+SDKS := .venv-sdks
+$(SDKS)/.installed: constraints-sdks.txt | $(STAMP)
+	@test -x $(SDKS)/bin/python || $(PYTHON) -m venv $(SDKS)
+	$(BIN)/uv pip install --quiet --python $(SDKS)/bin/python --compile-bytecode -r constraints-sdks.txt
+	@touch $@
+
+bench: setup $(SDKS)/.installed
 	$(BIN)/python -m benchmarks
 
+PIN := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 # Re-pins every dependency to the newest releases that resolve together.
 constraints: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --all-extras --no-emit-package torch --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o constraints.txt
+	$(PIN) pyproject.toml --extra dev --extra all -o constraints.txt
+	printf 'boto3\nsagemaker\nazure-ai-ml\ngoogle-cloud-aiplatform\n' | $(PIN) - -o constraints-sdks.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SDKS) .mypy_cache .pytest_cache .ruff_cache
