@@ -10,9 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from . import references
@@ -20,8 +19,9 @@ from .errors import ConfigError
 from .problems import describe, shown
 from .specs import Project
 from .suggest import nearest
-from .yamlfile import Place, dotted
+from .yamlfile import Place, dotted, kind_of, printable
 from .yamlfile import load as load_yaml
+from .yamlfile import parse as parse_yaml
 
 DEFAULT_FILE = "cloudops.yaml"
 ENVIRONMENT = {"provider": "CLOUDOPS_PROVIDER", "target": "CLOUDOPS_TARGET"}
@@ -57,15 +57,13 @@ class Config:
 
     def origin(self, place: Place) -> str:
         """The layer that the value at ``place`` comes from."""
-        for length in range(len(place), 0, -1):
-            if place[:length] in self.origins:
-                return self.origins[place[:length]]
-        return "default"
+        return _origin(self.origins, place) or "default"
 
     def error(self, place: Place, message: str) -> ConfigError:
         """A one-line error about ``place``, with the file and the line."""
         origin = self.origin(place)
-        return ConfigError(f"{self.path if origin == 'default' else origin}: {dotted(place)}: {message}")
+        lead = printable(str(self.path)) if origin == "default" else origin
+        return ConfigError(f"{lead}: {dotted(place)}: {message}")
 
     def values(self) -> Iterator[tuple[str, Any, str]]:
         """Every effective value with its dotted key and its layer."""
@@ -99,15 +97,19 @@ def load(
     Raises:
         ConfigError: anything in any layer is wrong; one line with where, what and what was expected.
     """
-    file = Path(path or (os.environ if environ is None else environ).get("CLOUDOPS_FILE") or DEFAULT_FILE)
+    environment = os.environ if environ is None else environ
+    file = Path(path or environment.get("CLOUDOPS_FILE") or DEFAULT_FILE)
+    name = printable(str(file))
     data, lines = load_yaml(file)
-    origins = {place: f"{file}:{line}" for place, line in lines.items() if place}
+    origins = {place: f"{name}:{line}" for place, line in lines.items() if place}
+    _one_place(data, origins)
     for text in assignments:
         _assign(data, origins, text)
-    _choose(data, origins, provider, target, os.environ if environ is None else environ)
+    _choose(data, origins, {key: environment.get(variable) or None for key, variable in ENVIRONMENT.items()}, "env")
+    _choose(data, origins, {"provider": provider, "target": target}, "flag")
     _inherit(data, origins)
-    project = validate(Project, data, origins, fallback=str(file))
-    config = Config(_with_target(project, origins, file), file, file.absolute().parent, origins)
+    project = validate(Project, data, origins, fallback=name)
+    config = Config(_with_target(project, origins), file, file.absolute().parent, origins)
     for place, message in references.problems(config.project):
         raise config.error(place, message)
     return config
@@ -120,55 +122,68 @@ def validate(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        place, message = describe(error, model, data)
-        full = prefix + place
-        origin = next((origins[full[:n]] for n in range(len(full), 0, -1) if full[:n] in origins), fallback)
-        lead = f"{dotted(prefix)}." if prefix and place else ""
-        text = message if not prefix or place else message.replace("the file", dotted(prefix), 1)
-        raise ConfigError(f"{origin}: {lead}{text}") from None
+        place, message = describe(error, model, data, prefix)
+        raise ConfigError(f"{_origin(origins, place) or fallback}: {message}") from None
+
+
+def _origin(origins: Mapping[Place, str], place: Place) -> str | None:
+    """Where the value at ``place``, or the nearest one around it, comes from."""
+    return next((origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origins), None)
 
 
 def _assign(data: dict[str, Any], origins: dict[Place, str], text: str) -> None:
+    """Apply one ``--set``."""
     key, equals, value = text.partition("=")
-    place = tuple(key.strip().split("."))
+    place = tuple(part.strip() for part in key.split("."))
     if not equals or not all(place):
         raise ConfigError(f"--set {shown(text)}: expected KEY=VALUE, such as --set train.params.lr=0.2")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: the value is not valid YAML: {' '.join(str(error).split())[:120]}") from error
+    flag = f"--set {dotted(place)}"
+    parsed, _ = parse_yaml(value, lambda line: flag)
     current: Any = data
-    for part in place[:-1]:
-        current = current.setdefault(part, {})
+    for index, part in enumerate(place[:-1]):
+        if current.get(part) is None:
+            current[part] = {}
+            origins[place[: index + 1]] = "--set"
+        current = current[part]
         if not isinstance(current, dict):
-            raise ConfigError(f"--set {key}: {part!r} holds a value, so nothing can be set below it")
+            above = dotted(place[: index + 1])
+            raise ConfigError(f"{flag}: {above} is {kind_of(current)}, so it has no keys; set it as a whole")
     current[place[-1]] = parsed
     for known in [known for known in origins if known[: len(place)] == place]:
         del origins[known]
     origins[place] = "--set"
+    _forget_target(data, origins, place)
+
+
+def _one_place(data: Mapping[str, Any], origins: Mapping[Place, str]) -> None:
+    """Refuse a file that names both a provider and a target."""
+    if data.get("provider") is not None and data.get("target") is not None:
+        other = origins[("provider",)]
+        hint = "a target names its provider, so set one of them"
+        raise ConfigError(f"{origins[('target',)]}: target: {other} sets provider too; {hint}")
+
+
+def _forget_target(data: dict[str, Any], origins: dict[Place, str], place: Place) -> None:
+    """A provider that is set in a nearer layer than the target goes before it."""
+    if place == ("provider",) and origins.get(("target",)) != origins[place]:
+        data.pop("target", None)
 
 
 def _choose(
-    data: dict[str, Any],
-    origins: dict[Place, str],
-    provider: str | None,
-    target: str | None,
-    environ: Mapping[str, str],
+    data: dict[str, Any], origins: dict[Place, str], values: Mapping[str, str | None], layer: Literal["env", "flag"]
 ) -> None:
-    """Apply the provider or target of the environment and of the flags; the nearer layer replaces both."""
-    layers = [
-        ({key: environ.get(name) for key, name in ENVIRONMENT.items()}, "environment: "),
-        ({"provider": provider, "target": target}, "flag: --"),
-    ]
-    for values, layer in layers:
-        if values["provider"] and values["target"]:
-            names = " and ".join(ENVIRONMENT.values() if "env" in layer else ("--provider", "--target"))
-            raise ConfigError(f"{names} are both set; a target names its provider, so set one of them")
-        for key, value in values.items():
-            if value:
-                data.pop("target", None)
-                data[key] = value
-                origins[(key,)] = layer + (ENVIRONMENT[key] if "env" in layer else key)
+    """Apply the provider or target of the environment or of the flags; the nearer layer replaces both."""
+    spelling = ENVIRONMENT if layer == "env" else {key: f"--{key}" for key in ENVIRONMENT}
+    given = {key: value for key, value in values.items() if value is not None}
+    if len(given) > 1:
+        names = " and ".join(spelling.values())
+        raise ConfigError(f"{names} are both set; a target names its provider, so set one of them")
+    if layer == "env" and "--set" in (origins.get(("provider",)), origins.get(("target",))):
+        return
+    for key, value in given.items():
+        data[key] = value
+        origins[(key,)] = spelling[key]
+        _forget_target(data, origins, (key,))
 
 
 def _inherit(data: dict[str, Any], origins: dict[Place, str]) -> None:
@@ -184,14 +199,13 @@ def _inherit(data: dict[str, Any], origins: dict[Place, str]) -> None:
             origins[(name, key)] = f"{origins.get(('train', key), 'train')} (from train)"
 
 
-def _with_target(project: Project, origins: dict[Place, str], file: Path) -> Project:
+def _with_target(project: Project, origins: dict[Place, str]) -> Project:
+    """``project`` with the provider of its target."""
     if project.target is None:
         return project
     if project.target not in project.targets:
         known = ", ".join(sorted(project.targets)) or "none"
-        hint = nearest(project.target, project.targets) or f"targets of this file: {known}"
-        where = origins.get(("target",), str(file))
-        raise ConfigError(f"{where}: target: {shown(project.target)} is not a key of targets; {hint}")
-    chosen = ("targets", project.target, "provider")
-    origins[("provider",)] = origins.get(chosen, str(file))
+        hint = nearest(project.target, project.targets) or f"targets of this file: {known[:200]}"
+        raise ConfigError(f"{origins[('target',)]}: target: {shown(project.target)} is not a key of targets; {hint}")
+    origins[("provider",)] = origins[("targets", project.target, "provider")]
     return project.model_copy(update={"provider": project.targets[project.target].provider})

@@ -159,9 +159,6 @@ class ProviderError(CloudopsError):
 class AuthError(ProviderError, PermissionError):
     """Credentials are missing, expired or not allowed to do this."""
 
-    # OSError defines its own __str__; the message and the hint are wanted here.
-    __str__ = CloudopsError.__str__
-
 
 class InvalidRequest(ProviderError, ValueError):
     """The provider rejects what it was sent; sending it again will not help."""
@@ -230,5 +227,3 @@ class GateFailed(CloudopsError):
 
 class WaitTimeout(CloudopsError, TimeoutError):
     """The wait ended before the thing that was waited for; the thing itself goes on."""
-
-    __str__ = CloudopsError.__str__

@@ -71,6 +71,6 @@ class Journal:
 
 
 def _unusable(path: Path, error: Exception) -> CloudopsError:
-    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return CloudopsError(f"{path} is damaged ({error})", hint="delete it: it is only a journal, nothing is lost")
     return CloudopsError(f"{path} cannot be written: {error}", hint="free some disk space or fix its permissions")

@@ -11,21 +11,25 @@ where                     what may be referred to
 ``monitor.reference``,    ``inputs.x`` (of ``train``) and what ``<step>.inputs.x`` may refer to
 ``monitor.replay.x``
 ========================  =====================================================================================
+
+Nowhere else. Targets and overrides are the provider's own business and are not looked at.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .suggest import nearest
 
 if TYPE_CHECKING:
-    from .specs import Project, StepSpec
+    from .specs import Project
     from .yamlfile import Place
 
 REFERENCE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_JOBS = ("prepare", "train", "evaluate")
+_STEPS = (*_JOBS, "deploy", "monitor")
 
 
 def names(text: str) -> list[str]:
@@ -45,71 +49,66 @@ def fill(text: str, values: Mapping[str, str] | Callable[[str], str]) -> str:
 
 def problems(project: Project) -> Iterator[tuple[Place, str]]:
     """The references of ``project`` that lead nowhere, each with its place and a line that says what would."""
-    for place, text, allowed in _texts(project):
-        opened = text.count("${{")
-        found = names(text)
-        if opened != len(found):
-            yield place, "a reference is opened with ${{ and not closed with }}"
-        for name in found:
-            if name not in allowed:
-                yield place, f"the reference ${{{{{name[:80]}}}}} leads nowhere; {_hint(name, allowed)}"
+    for step in _STEPS:
+        spec = getattr(project, step)
+        if spec is None:
+            continue
+        for place, text in _strings(spec.model_dump(exclude_unset=True), (step,)):
+            if "${{" in text:
+                yield from _of_text(place, text, _allowed(project, place))
+
+
+def _of_text(place: Place, text: str, allowed: list[str]) -> Iterator[tuple[Place, str]]:
+    found = names(text)
+    if any("${{" in name for name in found) or text.count("${{") != len(found):
+        yield place, "a reference is opened with ${{ and not closed with }}"
+        return
+    for name in found:
+        if name not in allowed:
+            shown = name if name.isprintable() else repr(name)[1:-1]
+            yield place, f"the reference ${{{{{shown[:80]}}}}} leads nowhere; {_hint(name, allowed)}"
 
 
 def _hint(name: str, allowed: list[str]) -> str:
     if not allowed:
         return "no reference can be used here"
-    return nearest(name, allowed) or f"known here: {', '.join(sorted(allowed)[:20])}"
+    known = ", ".join(sorted(allowed))
+    return nearest(name, allowed) or f"known here: {known if len(known) <= 200 else known[:200] + '...'}"
 
 
-def _texts(project: Project) -> Iterator[tuple[Place, str, list[str]]]:
-    """Every text of the project that might hold a reference, with the references that it may hold."""
-    before: list[str] = []
-    for name in ("prepare", "train", "evaluate"):
-        step: StepSpec | None = getattr(project, name)
-        if step is None:
-            continue
-        yield (name, "command"), step.command, _of_command(name, step)
-        for key, source in step.inputs.items():
-            yield (name, "inputs", key), source, before
-        for field in ("code", "image", "requirements", "model"):
-            if isinstance(text := getattr(step, field, None), str):
-                yield (name, field), text, [r for r in before if r == "train.model" and field == "model"]
-        for group in ("params", "envs"):
-            for key, value in getattr(step, group).items():
-                if isinstance(value, str):
-                    yield (name, group, key), value, []
-        before = before + [f"{name}.outputs.{output}" for output in step.outputs]
-        before += ["train.model"] if name == "train" else []
-    yield from _of_deploy(project, before)
-    yield from _of_monitor(project, before)
+def _strings(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    if isinstance(value, str):
+        yield place, value
+    for key, child in value.items() if isinstance(value, dict) else ():
+        yield from _strings(child, (*place, key))
+    for index, child in enumerate(value if isinstance(value, list) else ()):
+        yield from _strings(child, (*place, index))
 
 
-def _of_command(name: str, step: StepSpec) -> list[str]:
-    inputs = [*step.inputs, *(["model"] if name == "evaluate" else [])]
-    return [
-        *(f"inputs.{key}" for key in inputs),
-        *(f"outputs.{key}" for key in step.outputs),
-        *(f"params.{key}" for key in step.params),
-    ]
+def _allowed(project: Project, place: Place) -> list[str]:
+    """The references that the string at ``place`` may hold."""
+    step, field = str(place[0]), place[1]
+    if step in _JOBS and field == "command":
+        return _of_command(step, getattr(project, step))
+    before = _before(project, step)
+    if step in _JOBS and field == "inputs":
+        return before
+    if step == "monitor" and field in ("reference", "replay"):
+        return before + [f"inputs.{key}" for key in (project.train.inputs if project.train else ())]
+    return [name for name in before if name == "train.model" and field == "model"]
 
 
-def _of_deploy(project: Project, before: list[str]) -> Iterator[tuple[Place, str, list[str]]]:
-    if project.deploy is None:
-        return
-    for field in ("model", "predictor", "image", "requirements"):
-        if (text := getattr(project.deploy, field)) is not None:
-            yield ("deploy", field), text, [r for r in before if r == "train.model" and field == "model"]
-    for key, value in project.deploy.envs.items():
-        yield ("deploy", "envs", key), value, []
+def _before(project: Project, step: str) -> list[str]:
+    """What the steps before ``step`` leave."""
+    found: list[str] = []
+    for name in _JOBS[: _STEPS.index(step)]:
+        spec = getattr(project, name)
+        found += [f"{name}.outputs.{output}" for output in (spec.outputs if spec else ())]
+        found += ["train.model"] if name == "train" and spec else []
+    return found
 
 
-def _of_monitor(project: Project, before: list[str]) -> Iterator[tuple[Place, str, list[str]]]:
-    if project.monitor is None:
-        return
-    allowed = before + [f"inputs.{key}" for key in (project.train.inputs if project.train else ())]
-    if project.monitor.reference is not None:
-        yield ("monitor", "reference"), project.monitor.reference, allowed
-    if project.monitor.endpoint is not None:
-        yield ("monitor", "endpoint"), project.monitor.endpoint, []
-    for key, source in project.monitor.replay.items():
-        yield ("monitor", "replay", key), source, allowed
+def _of_command(step: str, spec: Any) -> list[str]:
+    inputs = [*spec.inputs, *(["model"] if step == "evaluate" else [])]
+    groups = (("inputs", inputs), ("outputs", spec.outputs), ("params", spec.params))
+    return [f"{group}.{key}" for group, keys in groups for key in keys]

@@ -22,6 +22,9 @@ class Ref:
             folder on this machine. Never empty.
         kind: ``jobs``, ``models`` or ``endpoints``.
         id: the name in that scope.
+
+    Raises:
+        ValueError: a part is empty, or would not come back from the URI as it was.
     """
 
     provider: str
@@ -29,9 +32,13 @@ class Ref:
     kind: str
     id: str
 
+    def __post_init__(self) -> None:
+        if not (self.provider and self.id and all(self.scope.split("/")) and self.kind in KINDS):
+            parts = (self.provider, self.scope, self.kind, self.id)
+            raise ValueError(f"{parts!r} cannot be a handle: its parts are {_FORM}, none of them empty")
+
     def __str__(self) -> str:
-        scope = quote(self.scope.strip("/"), safe="/:@+,=-._~")
-        return f"{SCHEME}{self.provider}/{scope}/{self.kind}/{quote(self.id, safe=':@+,=-._~')}"
+        return f"{SCHEME}{_quote(self.provider)}/{_quote(self.scope, '/')}/{self.kind}/{_quote(self.id)}"
 
     @classmethod
     def parse(cls, uri: str) -> Ref:
@@ -40,12 +47,22 @@ class Ref:
         Raises:
             ValueError: it is not such a URI; the message shows the form.
         """
-        form = f"{SCHEME}<provider>/<scope>/{{{'|'.join(KINDS)}}}/<id>"
         parts = uri[len(SCHEME) :].split("/") if uri.startswith(SCHEME) else []
         if len(parts) < 4 or parts[-2] not in KINDS or not all(parts):
-            raise ValueError(f"{uri!r} is not a cloudops URI; its form is {form}")
-        scope = unquote("/".join(parts[1:-2]))
-        return cls(parts[0], scope, parts[-2], unquote(parts[-1]))
+            raise ValueError(f"{uri!r} is not a cloudops URI; its form is {_FORM}")
+        return cls(_unquote(parts[0]), _unquote("/".join(parts[1:-2])), parts[-2], _unquote(parts[-1]))
+
+
+_FORM = f"{SCHEME}<provider>/<scope>/{{{'|'.join(KINDS)}}}/<id>"
+
+
+def _quote(text: str, also_safe: str = "") -> str:
+    # Names of files may hold bytes that are not UTF-8; Python shows them as surrogates.
+    return quote(text, safe=f":@+,=-._~{also_safe}", errors="surrogateescape")
+
+
+def _unquote(text: str) -> str:
+    return unquote(text, errors="surrogateescape")
 
 
 class Phase(enum.StrEnum):

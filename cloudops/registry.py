@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,40 +35,49 @@ class EntryPoint:
 def entry_points(group: str) -> dict[str, EntryPoint]:
     """The entry points of ``group`` by name; the first on the import path wins, as for imports."""
     found: dict[str, EntryPoint] = {}
+    seen: set[str] = set()
     for folder in sys.path:
-        for point in _in_folder(folder or ".", group):
-            found.setdefault(point.name, point)
+        for name in _distributions(folder or "."):
+            identity = re.sub(r"[-_.]+", "-", _name_and_version(name)[0]).lower()
+            if identity not in seen:  # an older copy of a distribution further down the path is shadowed as a whole
+                seen.add(identity)
+                for point in _of_distribution(os.path.join(folder or ".", name), group):
+                    found.setdefault(point.name, point)
     return found
 
 
-def _in_folder(folder: str, group: str) -> list[EntryPoint]:
+def _distributions(folder: str) -> list[str]:
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
+        return sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
     except OSError:
         return []
-    found = []
-    for name in names:
-        try:
-            with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:
-                text = file.read()
-        except OSError:
-            continue
-        if f"[{group}]" in text:
-            found += _parse(text, group, name)
-    return found
+
+
+def _of_distribution(folder: str, group: str) -> list[EntryPoint]:
+    try:
+        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return []
+    return _parse(text, group, os.path.basename(folder)) if f"[{group}]" in text else []
 
 
 def _parse(text: str, group: str, folder: str) -> list[EntryPoint]:
-    distribution, _, version = folder.rpartition(".")[0].partition("-")
+    distribution, version = _name_and_version(folder)
     section, found = "", []
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("["):
             section = line.strip("[]")
-        elif section == group and "=" in line:
+        elif section == group and "=" in line and not line.startswith("#"):
             name, _, module = (part.strip() for part in line.partition("="))
             found.append(EntryPoint(name, module.split("[")[0].strip(), distribution.replace("_", "-"), version))
     return found
+
+
+def _name_and_version(folder: str) -> tuple[str, str]:
+    name, _, version = folder.rpartition(".")[0].partition("-")
+    return name, version
 
 
 def provider_info(name: str) -> ProviderInfo:
@@ -80,17 +90,27 @@ def provider_info(name: str) -> ProviderInfo:
     points = entry_points(PROVIDERS)
     if name not in points:
         raise _not_found(name, sorted(points))
-    manager = _manager(ProviderHooks)
-    manager.register(_import(points[name], "provider"), name)
-    info: ProviderInfo | None = manager.hook.cloudops_provider()
-    if info is None or info.name != name:
+    info = _registered(points[name])
+    if getattr(info, "name", None) != name:
+        what = "nothing" if info is None else f"itself as {getattr(info, 'name', info)!r}"
         raise ProviderBroken(
-            f"the provider {name!r} of {points[name].distribution} registers "
-            + ("nothing" if info is None else f"itself as {info.name!r}"),
+            f"the provider {name!r} of {points[name].distribution} registers {what}",
             provider=name,
             hint="its cloudops_provider hook must return a ProviderInfo of that name",
         )
-    return info
+    found: ProviderInfo = info
+    return found
+
+
+def _registered(point: EntryPoint) -> Any:
+    """What the hook of a provider's entry point returns."""
+    module = _import(point, "provider")
+    manager = _manager(ProviderHooks)
+    try:
+        manager.register(module, point.name)
+        return manager.hook.cloudops_provider()
+    except Exception as error:
+        raise _broken(point, "provider", "cannot be registered", error) from error
 
 
 def create_provider(info: ProviderInfo, context: ProviderContext) -> Provider:
@@ -108,11 +128,11 @@ def load(info: ProviderInfo, path: str) -> Any:
     module, _, attribute = path.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        if isinstance(error, PluginError):  # a MissingDependency says what to install
-            raise
+    except PluginError:  # a MissingDependency says what to install
+        raise
+    except Exception as error:
         raise ProviderBroken(
-            f"the provider {info.name!r} cannot load {path}: {error}",
+            f"the provider {info.name!r} cannot load {path}: {type(error).__name__}: {error}",
             provider=info.name,
             hint="reinstall or upgrade the distribution that brings it",
         ) from error
@@ -126,7 +146,11 @@ def observers() -> pluggy.PluginManager:
     """
     manager = _manager(ObserverHooks)
     for name, point in sorted(entry_points(PLUGINS).items()):
-        manager.register(_import(point, "plugin"), name)
+        module = _import(point, "plugin")
+        try:
+            manager.register(module, name)
+        except Exception as error:
+            raise _broken(point, "plugin", "cannot be registered", error) from error
     return manager
 
 
@@ -144,12 +168,16 @@ def _import(point: EntryPoint, what: str) -> Any:
         loaded: Any = importlib.import_module(module)
         return getattr(loaded, attribute) if attribute else loaded
     except Exception as error:
-        raise ProviderBroken(
-            f"the {what} {point.name!r} of {point.distribution} {point.version} is installed but cannot be imported: "
-            f"{type(error).__name__}: {error}",
-            provider=point.name,
-            hint="reinstall or upgrade that distribution",
-        ) from error
+        raise _broken(point, what, "cannot be imported", error) from error
+
+
+def _broken(point: EntryPoint, what: str, why: str, error: Exception) -> ProviderBroken:
+    return ProviderBroken(
+        f"the {what} {point.name!r} of {point.distribution} {point.version} is installed but {why}: "
+        f"{type(error).__name__}: {error}",
+        provider=point.name,
+        hint="reinstall or upgrade that distribution",
+    )
 
 
 def _not_found(name: str, known: list[str]) -> ProviderNotFound:

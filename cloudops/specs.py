@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
@@ -22,6 +23,9 @@ from pydantic import (
 )
 
 from . import quantities
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 
 def _quantity(parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, *, number: bool = False) -> Any:
@@ -31,11 +35,19 @@ def _quantity(parse: Callable[[object], Any], show: Callable[[Any], str], patter
     return PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema)
 
 
-_AMOUNT = _quantity(quantities.amount, str, r"^\d+(\.\d+)?\+?$", number=True)
-_ACCELERATORS = _quantity(quantities.accelerators, str, r"^[A-Za-z][\w.-]*(:\d{1,4})?$")
-_DURATION = _quantity(quantities.duration, quantities.format_duration, r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$")
-_SHARE = _quantity(quantities.share, quantities.format_share, r"^\d+(\.\d+)?\s*%$")
-_REQUIREMENT = _quantity(quantities.requirement, str, r"^(>=|<=|==|>|<)\s*[-+]?[\d.]+([eE][-+]?\d+)?$")
+_AMOUNT = _quantity(quantities.amount, str, r"^[0-9]+(\.[0-9]+)?\+?$", number=True)
+_ACCELERATORS = _quantity(quantities.accelerators, str, r"^[A-Za-z][A-Za-z0-9_.-]*(:[0-9]{1,4})?$")
+_DURATION = _quantity(quantities.duration, quantities.format_duration, r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$")
+_SHARE = _quantity(quantities.share, quantities.format_share, r"^[0-9]+(\.[0-9]+)?\s*%$")
+_REQUIREMENT = _quantity(
+    quantities.requirement, str, r"^(>=|<=|==|>|<)\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+)
+
+
+def _shown(notation: str) -> dict[str, Any]:
+    """A default in the notation of the file, for the JSON schema."""
+    return {"default": notation}
+
 
 Amount = Annotated[quantities.Amount, *_AMOUNT]
 Accelerators = Annotated[quantities.Accelerators, *_ACCELERATORS]
@@ -44,7 +56,7 @@ Share = Annotated[float, *_SHARE]
 Requirement = Annotated[quantities.Requirement, *_REQUIREMENT]
 
 
-def _matching(pattern: str, expected: str) -> AfterValidator:
+def _matching(pattern: str, expected: str) -> Any:
     compiled = re.compile(pattern)
 
     def check(text: str) -> str:
@@ -52,29 +64,45 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
             raise ValueError(f"expected {expected}")
         return text
 
-    return AfterValidator(check)
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
+
+_WORD = r"[A-Za-z0-9_]"
+_NAME = _matching(
+    r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", "1 to 32 of a-z, 0-9 and '-', a letter first and no '-' at the end"
+)
+_KEY = _matching(rf"[A-Za-z_]{_WORD}{{0,62}}", "a name of letters, digits and '_', not starting with a digit")
+_TARGET = _matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a name of letters, digits, '_' and '-', a letter first")
+_ENV = _matching(rf"[A-Za-z_]{_WORD}{{0,254}}", "the name of an environment variable")
+_FRAMEWORK = _matching(r"[a-z][a-z0-9_-]*@[0-9]+(\.[0-9]+){0,2}", "a framework and its version, such as sklearn@1.7")
+_NO_NUL = _matching(r"[^\x00]*", "a string without NUL characters")
 
 #: A project's or an endpoint's name: the narrowest of the clouds' rules (Azure ML's endpoint names).
-Name = Annotated[
-    str,
-    _matching(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", "1 to 32 of a-z, 0-9 and '-', a letter first and no '-' at the end"),
-]
+Name = Annotated[str, *_NAME]
 #: An input's, output's or parameter's name; it becomes part of an environment variable's name.
-Key = Annotated[str, _matching(r"[A-Za-z_]\w{0,62}", "a name of letters, digits and '_', not starting with a digit")]
-TargetName = Annotated[str, _matching(r"[A-Za-z][\w-]{0,62}", "a name of letters, digits, '_' and '-'")]
-EnvName = Annotated[str, _matching(r"[A-Za-z_]\w{0,254}", "the name of an environment variable")]
-Framework = Annotated[
-    str, _matching(r"[a-z][\w-]*@\d+(\.\d+){0,2}", "a framework and its version, such as sklearn@1.7")
-]
-Text = Annotated[str, Field(min_length=1), _matching(r"[^\x00]*", "a text without NUL characters")]
-Scalar = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
+Key = Annotated[str, *_KEY]
+TargetName = Annotated[str, *_TARGET]
+EnvName = Annotated[str, *_ENV]
+Framework = Annotated[str, *_FRAMEWORK]
+#: A value that reaches a process as an argument or a variable.
+Value = Annotated[str, *_NO_NUL]
+Text = Annotated[str, Field(min_length=1), *_matching(r"[^\x00]+", "a string without NUL characters")]
+Scalar = Value | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class Strict(BaseModel):
     """The base of every model here: frozen, unknown keys refused, no silent conversion of types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As pydantic, but names that do not match their pattern are refused in the JSON schema too."""
+        result = handler(schema)
+        for part in handler.resolve_ref_schema(result).get("properties", {}).values():
+            if "patternProperties" in part:
+                part["additionalProperties"] = False
+        return result
 
 
 class Resources(Strict):
@@ -109,7 +137,7 @@ class StepSpec(Strict):
     inputs: dict[Key, Text] = Field({}, description="Name to path, glob or s3:// gs:// azureml:// https:// URI")
     outputs: list[Key] = Field([], description="Names of the folders that the command fills")
     params: dict[Key, Scalar] = Field({}, description="Name to value, for ${{params.x}} in the command")
-    envs: dict[EnvName, str] = Field({}, description="Environment variables of the job")
+    envs: dict[EnvName, Value] = Field({}, description="Environment variables of the job")
     secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
     resources: Resources = Field(default_factory=Resources, description="The machine that each node gets")
     timeout: Duration | None = Field(None, description="The longest that one attempt may run")
@@ -119,6 +147,18 @@ class StepSpec(Strict):
     def _exclusive(self) -> StepSpec:
         if self.image is not None and self.framework is not None:
             raise ValueError("expected either framework or image, not both")
+        if both := sorted(set(self.envs) & set(self.secrets)):
+            raise ValueError(f"expected {both[0]} under envs or under secrets, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> StepSpec:
+        """Names become variables in upper case: CLOUDOPS_INPUT_X is both x and X."""
+        for names in (self.inputs, self.outputs, self.params):
+            seen: dict[str, str] = {}
+            for name in names:
+                if (other := seen.setdefault(name.upper(), name)) is not name:
+                    raise ValueError(f"expected names that differ in more than case, not {other} and {name}")
         return self
 
 
@@ -135,6 +175,12 @@ class EvaluateSpec(StepSpec):
 
     model: Text | None = Field(None, description="The URI of a model version; by default the one just trained")
     require: dict[Text, Requirement] = Field({}, description='Metric to bound, such as auc: ">= 0.70"')
+
+    @model_validator(mode="after")
+    def _no_input_named_model(self) -> EvaluateSpec:
+        if any(name.upper() == "MODEL" for name in self.inputs):
+            raise ValueError("expected no input named model: ${{inputs.model}} is the model that is measured")
+        return self
 
 
 class Traffic(Strict):
@@ -155,7 +201,7 @@ class Traffic(Strict):
 class Capture(Strict):
     """Which requests are kept, with their predictions, for monitoring."""
 
-    sample: Share = Field(1.0, description="Share of the requests that are kept")
+    sample: Share = Field(1.0, description="Share of the requests that are kept", json_schema_extra=_shown("100%"))
 
 
 class DeploySpec(Strict):
@@ -167,13 +213,15 @@ class DeploySpec(Strict):
     framework: Framework | None = Field(None, description="By default that of the training")
     image: Text | None = Field(None, description="A container image instead of a framework")
     requirements: Text | None = Field(None, description="By default those of the training")
-    envs: dict[EnvName, str] = Field({}, description="Environment variables of the replicas")
+    envs: dict[EnvName, Value] = Field({}, description="Environment variables of the replicas")
     secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
     resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine of each replica")
-    min_replicas: int = Field(1, ge=0, le=1000)
+    min_replicas: int = Field(1, ge=0, le=1000, description="Replicas that are always there")
     max_replicas: int | None = Field(None, ge=1, le=1000, description="By default min_replicas: no scaling")
     traffic: Traffic = Field(default_factory=Traffic, description="How a new version takes over")
-    readiness_timeout: Duration = Field(300.0, description="How long a new version may take to answer")
+    readiness_timeout: Duration = Field(
+        300.0, description="How long a new version may take to answer", json_schema_extra=_shown("5m")
+    )
     capture: Capture | None = Field(None, description="Keep requests and predictions for monitoring")
     auth: Literal["none", "token"] | None = Field(None, description="By default what the provider does: see its page")
 
@@ -187,16 +235,17 @@ class DeploySpec(Strict):
 
 
 Threshold = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class DriftChecks(Strict):
     """Bounds on the distance of each column from its reference; a column over one of them has drifted."""
 
     psi: Threshold | None = Field(None, description="Population stability index; 0.2 is the usual alarm")
-    ks: Threshold | None = Field(None, description="Kolmogorov-Smirnov statistic, 0 to 1")
-    js: Threshold | None = Field(None, description="Jensen-Shannon distance, base 2, 0 to 1")
-    chi2_pvalue: Threshold | None = Field(None, description="Smallest p-value of the chi-squared test")
-    significance: Threshold | None = Field(0.001, description="A distance counts where chance brings it less often")
+    ks: Probability | None = Field(None, description="Kolmogorov-Smirnov statistic, 0 to 1")
+    js: Probability | None = Field(None, description="Jensen-Shannon distance, base 2, 0 to 1")
+    chi2_pvalue: Probability | None = Field(None, description="Smallest p-value of the chi-squared test")
+    significance: Probability | None = Field(0.001, description="A distance counts where chance brings it less often")
 
 
 class QualityChecks(Strict):
@@ -212,10 +261,12 @@ class QualityChecks(Strict):
 class Checks(Strict):
     """What a monitored endpoint must hold."""
 
-    drift: DriftChecks = Field(default_factory=lambda: DriftChecks(psi=0.2))
-    quality: QualityChecks = Field(default_factory=QualityChecks)
-    latency_p99: Duration | None = None
-    errors: Share | None = None
+    drift: DriftChecks = Field(
+        default_factory=lambda: DriftChecks(psi=0.2), description="Bounds on distances; psi: 0.2 by default"
+    )
+    quality: QualityChecks = Field(default_factory=QualityChecks, description="Bounds on shares of bad values")
+    latency_p99: Duration | None = Field(None, description="The slowest that 99 % of the requests may be answered")
+    errors: Share | None = Field(None, description="Share of the requests that may fail on the server's side")
 
 
 class MonitorSpec(Strict):
@@ -224,8 +275,10 @@ class MonitorSpec(Strict):
     endpoint: Text | None = Field(None, description="The endpoint's URI or name; by default the one just deployed")
     reference: Text | None = Field(None, description="A table of what the model was trained on; none: no drift checks")
     label: Key | None = Field(None, description="The column of the tables that is the truth and not a feature")
-    window: Duration = Field(86400.0, description="How far back captured requests are read")
-    checks: Checks = Field(default_factory=Checks)
+    window: Duration = Field(
+        86400.0, description="How far back captured requests are read", json_schema_extra=_shown("1d")
+    )
+    checks: Checks = Field(default_factory=Checks, description="What must hold")
     replay: dict[Key, Text] = Field({}, description="Label to table: rows sent as live traffic, in turn")
 
 
@@ -234,7 +287,7 @@ class TargetSpec(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    provider: Text
+    provider: Text = Field(description="The name of an installed provider")
 
 
 class Project(Strict):
@@ -244,11 +297,11 @@ class Project(Strict):
     provider: Text = Field("local", description="Where to run: the name of an installed provider")
     target: Text | None = Field(None, description="The named target to use instead of provider")
     targets: dict[TargetName, TargetSpec] = Field({}, description="Named places: a provider and its settings")
-    prepare: PrepareSpec | None = None
-    train: TrainSpec | None = None
-    evaluate: EvaluateSpec | None = None
-    deploy: DeploySpec | None = None
-    monitor: MonitorSpec | None = None
+    prepare: PrepareSpec | None = Field(None, description="A data step")
+    train: TrainSpec | None = Field(None, description="A training job")
+    evaluate: EvaluateSpec | None = Field(None, description="A measurement of the model, and a gate")
+    deploy: DeploySpec | None = Field(None, description="An endpoint")
+    monitor: MonitorSpec | None = Field(None, description="A check of the endpoint's traffic")
     overrides: dict[str, dict[str, Any]] = Field({}, description="Provider to its own options; not portable")
 
 

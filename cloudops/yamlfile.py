@@ -69,17 +69,18 @@ def parse(text: str, where: Callable[[int | None], str]) -> tuple[Any, dict[Plac
             loader.dispose()
     except yaml.YAMLError as error:
         raise ConfigError(_syntax_message(text, where, error)) from error
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{where(None)}: not UTF-8 text") from error
 
 
 def _check_size(text: str, where: Callable[[int | None], str]) -> None:
     """Refuse what is nested so deeply, or is so large, that composing it would exhaust the stack or the memory."""
-    depth = count = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         depth += isinstance(event, _STARTS) - isinstance(event, _ENDS)
-        count += 1
         if depth > _MAX_DEPTH or count > 2 * _MAX_NODES:
             what = f"nested more than {_MAX_DEPTH} levels deep" if depth > _MAX_DEPTH else "too many values"
-            raise ConfigError(f"{where(event.start_mark.line + 1)}: {what}")
+            raise ConfigError(f"{where(event.start_mark.line + 1 if event.start_mark else None)}: {what}")
 
 
 def _read(path: Path, name: str) -> str:
@@ -110,7 +111,7 @@ def _syntax_message(text: str, where: Callable[[int | None], str], error: yaml.Y
     for jargon, meaning in _MEANINGS.items():
         problem = problem.replace(jargon, meaning)
     if began is not None and mark is not None and began.line != mark.line:
-        problem += f" ({error.context} from line {began.line + 1})"  # type: ignore[attr-defined]
+        problem += f" (begun in line {began.line + 1})"
     return f"{where(None if mark is None else mark.line + 1)}: not valid YAML: {printable(problem)[:200]}"
 
 
@@ -120,10 +121,12 @@ _MEANINGS = {
     "indentation",
     "found character that cannot start any token": "a value cannot begin with this character; quote it",
     "found a tab character that violates indentation": "a tab in the indentation; use spaces",
-    "found unexpected end of stream": "the file ends within a quoted text; close the quote",
+    "found unexpected end of stream": "the file ends within a quoted string; close the quote",
     "could not find expected ':'": "a key without ':'",
     "did not find expected key": "expected a key here; look at the indentation and the quotes",
     "but found another document": "a second document (---); a project file is one document",
+    "found undefined alias": "an alias (*) without its anchor (&); quote the value if it is meant as text",
+    "did not find expected node content": "expected a value here; quote what begins with a special character",
 }
 
 
@@ -169,12 +172,12 @@ class _Reader:
 
     def _key(self, node: yaml.Node, place: Place) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            self._fail(node, place, f"a key that is {_AN.get(node.tag, 'no text')}, expected a text")
+            self._fail(node, place, f"a key that is {_AN.get(node.tag, 'no string')}, expected a string")
         if node.tag == _MERGE:
             self._fail(node, place, "merge keys (<<) are not read; write the keys out")
         key = self._scalar(node, (*place, node.value))
         if not isinstance(key, str):
-            self._fail(node, place, f"the key {node.value[:60]!r} is {kind_of(key)}, expected a text (quote it)")
+            self._fail(node, place, f"the key {node.value[:60]!r} is {kind_of(key)}, expected a string (quote it)")
         return key
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
@@ -184,19 +187,20 @@ class _Reader:
             self._fail(node, place, f"the tag {node.tag} means nothing here")
         # Explicit tags (!!int x) and impossible dates (2001-13-45) fail in PyYAML in any of these ways.
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+            why = f" ({error})" if isinstance(error, ValueError) and len(str(error)) < 60 else ""
             kind = node.tag.rpartition(":")[2]
-            self._fail(node, place, f"{node.value[:60]!r} is no {kind} ({error}); quote it to make it a text")
+            self._fail(node, place, f"{node.value[:60]!r} is no valid {kind}{why}; quote it to make it a string")
         return self._plain(value, node, place)
 
     def _plain(self, value: Any, node: yaml.ScalarNode, place: Place) -> Any:
         if value is not None and not isinstance(value, str | bool | int | float):
-            self._fail(node, place, f"YAML reads this as a {type(value).__name__}; quote it to make it a text")
+            self._fail(node, place, f"YAML reads this as a {type(value).__name__}; quote it to make it a string")
         if isinstance(value, float) and not math.isfinite(value):
             self._fail(node, place, f"{node.value[:60]!r} is not a finite number")
         if isinstance(value, int) and abs(value) >= 1 << 64:
             self._fail(node, place, "an integer of more than 64 bits")
         if isinstance(value, str) and "\x00" in value:
-            self._fail(node, place, "a text with a NUL character, which no command and no variable can hold")
+            self._fail(node, place, "a string with a NUL character, which no command and no variable can hold")
         return value
 
     def _fail(self, node: yaml.Node, place: Place, message: str) -> NoReturn:
@@ -207,7 +211,7 @@ class _Reader:
 _AN = {"tag:yaml.org,2002:map": "a mapping", "tag:yaml.org,2002:seq": "a list"}
 _KINDS = {
     type(None): "nothing",
-    str: "a text",
+    str: "a string",
     bool: "true or false",
     int: "an integer",
     float: "a number",
@@ -217,7 +221,7 @@ _KINDS = {
 
 
 def kind_of(value: object) -> str:
-    """What a YAML value is, in words: ``a text``, ``a list``."""
+    """What a YAML value is, in words: ``a string``, ``a list``."""
     return _KINDS.get(type(value), f"a {type(value).__name__}")
 
 
@@ -233,6 +237,7 @@ def dotted(place: Place) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            shown = printable(part) if len(part) <= 60 else f"{printable(part[:57])}..."
+            shown = printable(part)
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             text += f".{shown}" if text else shown
     return (text if len(text) <= 200 else f"{text[:100]}...{text[-97:]}") or "the file"
