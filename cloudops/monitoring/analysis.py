@@ -14,6 +14,7 @@ from .periods import Period, Traffic
 from .profiles import ColumnProfile, Profile, profile
 from .report import (
     DRIFT_CHECKS,
+    UNDECIDED,
     Check,
     Checks,
     ColumnReport,
@@ -130,6 +131,8 @@ def _finding(
     shares = quality.measure(column, sample)
     moved = drift.drift_checks(name, distances, checks)
     bad = quality.quality_checks(name, shares, checks)
+    if drift.undecided(moved):
+        distances = replace(distances, note=UNDECIDED)
     report = ColumnReport(
         name=name,
         kind=column.kind if column else sample.kind,

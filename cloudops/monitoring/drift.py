@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .distances import chi_squared, jensen_shannon, kolmogorov_smirnov, ks_pvalue, psi
+from .formats import clip
 from .report import Check, Checks
 
 if TYPE_CHECKING:
@@ -66,12 +68,20 @@ def drift_checks(name: str, distances: Distances, checks: Checks) -> list[Check]
     for key, label in (("psi", "PSI"), ("ks", "KS"), ("js", "Jensen-Shannon distance")):
         value, limit = getattr(distances, key), getattr(checks, key)
         if value is not None and limit is not None:
-            found.append(_distance_check(key, f"{name}: {label}", name, value, limit, distances.pvalue, checks))
+            found.append(
+                _distance_check(key, f"{clip(name, 60)}: {label}", name, value, limit, distances.pvalue, checks)
+            )
     pvalue, limit = distances.chi2_pvalue, checks.chi2_pvalue
     if pvalue is not None and limit is not None:
-        detail = f"{name}: chi-squared p-value {pvalue:.2g}, at least {limit:g} wanted"
+        detail = f"{clip(name, 60)}: chi-squared p-value {pvalue:.2g}, at least {limit:g} wanted"
         found.append(Check("chi2_pvalue", name, pvalue, limit, pvalue >= limit, detail))
     return found
+
+
+def undecided(checks: Iterable[Check]) -> bool:
+    """Whether a distance is over its limit and too few rows came to tell it from chance."""
+    limited = (check for check in checks if check.name != "chi2_pvalue" and check.passed)
+    return any((check.value or 0.0) > (check.threshold or 0.0) for check in limited)
 
 
 def _distance_check(

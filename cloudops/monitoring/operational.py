@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
+from . import formats
 from .report import Check, Checks, VersionMetrics
 
 
@@ -13,10 +14,10 @@ def operational_checks(metrics: Iterable[VersionMetrics], checks: Checks) -> lis
     found = []
     for one in metrics:
         if checks.errors is not None:
-            found.append(_check("errors", one, one.error_share, checks.errors, "errors", "{:.2%}"))
+            found.append(_check("errors", one, one.error_share, checks.errors, "errors", formats.share))
         if checks.latency_p99 is not None:
             value, limit = one.latency_p99, checks.latency_p99
-            found.append(_check("latency_p99", one, value, limit, "latency of the slowest 1 %", "{:.3g} s"))
+            found.append(_check("latency_p99", one, value, limit, "p99 latency", formats.seconds))
     return found
 
 
@@ -54,8 +55,10 @@ def histogram_percentile(bounds: Sequence[float], counts: Sequence[int], share: 
     return lower + (bounds[at] - lower) * (rank - before) / counts[at]
 
 
-def _check(key: str, one: VersionMetrics, value: float | None, limit: float, what: str, shown: str) -> Check:
+def _check(
+    key: str, one: VersionMetrics, value: float | None, limit: float, what: str, shown: Callable[[float | None], str]
+) -> Check:
     if value is None:
         return Check(key, one.version, None, limit, True, f"version {one.version}: {what} not known, no traffic")
-    detail = f"version {one.version}: {what} {shown.format(value)}, at most {shown.format(limit)} allowed"
+    detail = f"version {one.version}: {what} {shown(value)}, at most {shown(limit)} allowed"
     return Check(key, one.version, value, limit, value <= limit, detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from . import formats
 from .drift import align
 from .report import Check, Checks
 
@@ -55,8 +56,8 @@ def quality_checks(name: str, quality: Quality, checks: Checks) -> list[Check]:
     them, and a column that loses more is a finding.
     """
     usual = quality.missing_reference or 0.0
-    beyond = f" (reference {usual:.1%})" if usual else ""
-    named = f": {', '.join(map(repr, quality.new_names[:3]))}" if quality.new_names else ""
+    beyond = f" (reference {formats.share(usual)})" if usual else ""
+    named = f": {formats.enumeration([repr(formats.clip(new, 30)) for new in quality.new_names], 3)}"
     found = [
         _check("missing", name, max(0.0, quality.missing - usual), checks.missing, f"missing{beyond}", quality.missing),
         _check("types", name, quality.types, checks.types, "of the wrong type"),
@@ -69,12 +70,21 @@ def quality_checks(name: str, quality: Quality, checks: Checks) -> list[Check]:
 def table_checks(missing_columns: tuple[str, ...], duplicates: float, checks: Checks) -> list[Check]:
     """What concerns the whole table: columns that are not there, and repeated rows."""
     found = [
-        Check("column", name, None, None, False, f"{name}: the column is not there; the reference has it")
+        Check(
+            "column",
+            name,
+            None,
+            None,
+            False,
+            f"{formats.clip(name, 60)}: the column is not there; the reference has it",
+        )
         for name in missing_columns
     ]
-    if checks.duplicates is not None:
-        detail = f"{duplicates:.1%} of the rows repeat an earlier one, at most {checks.duplicates:.3g} allowed"
-        found.append(Check("duplicates", None, duplicates, checks.duplicates, duplicates <= checks.duplicates, detail))
+    if (limit := checks.duplicates) is not None:
+        detail = (
+            f"{formats.share(duplicates)} of the rows repeat an earlier one, at most {formats.share(limit)} allowed"
+        )
+        found.append(Check("duplicates", None, duplicates, limit, duplicates <= limit, detail))
     return found
 
 
@@ -94,7 +104,8 @@ def _check(
     if value is None or limit is None:
         return None
     more = " more than the reference" if key == "missing" else ""
-    detail = f"{name}: {value if shown is None else shown:.1%} {what}, at most {limit:.1%}{more} allowed"
+    found = formats.share(value if shown is None else shown)
+    detail = f"{formats.clip(name, 60)}: {found} {what}, at most {formats.share(limit)}{more} allowed"
     return Check(key, name, value, limit, value <= limit, detail)
 
 

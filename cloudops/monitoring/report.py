@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from .codec import decode
+from .formats import clip, enumeration
 
 FORMAT: Final = "cloudops-report/1"
 
@@ -20,7 +21,11 @@ Verdict = Literal["failed", "drift", "no data", "ok"]
 SEVERITY: Final[tuple[Verdict, ...]] = ("failed", "drift", "no data", "ok")
 
 #: Names of the checks whose violation is drift; every other one is a failure.
-DRIFT_CHECKS: Final = frozenset({"psi", "ks", "js", "chi2_pvalue"})
+DRIFT_CHECKS: Final[frozenset[str]] = frozenset({"psi", "ks", "js", "chi2_pvalue"})
+
+
+#: The note of a column whose distance is over its limit without being evidence.
+UNDECIDED: Final = "too few rows to tell the difference from chance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +339,5 @@ _HEADLINES: Final[Mapping[Verdict, str]] = {
 
 
 def _drift_sentence(report: Report) -> str:
-    shown, rest = report.drifted[:5], len(report.drifted) - 5
-    names = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
-    where = [period.label for period in report.periods if period.drifted]
-    return f"Drifted in {' and '.join(where)}: {names}."
+    where = enumeration([clip(period.label, 40) for period in report.periods if period.drifted])
+    return f"Drifted in {where}: {enumeration([clip(name, 40) for name in report.drifted])}."
