@@ -13,6 +13,9 @@ from .provider import CodeVersion, DeployRequest, Input, JobRequest, Lineage, Mo
 if TYPE_CHECKING:
     from .specs import DeploySpec, StepSpec
 
+#: What a source begins with that a plan cannot know yet, such as ``<prepare.outputs.data>/train.parquet``.
+PENDING = "<"
+
 #: Fields of a deployment that say how it is rolled out rather than what is served.
 _ROLLOUT_FIELDS = {"endpoint", "traffic", "readiness_timeout"}
 
@@ -121,6 +124,8 @@ class Requests:
     def _identity(self, model: ModelInfo) -> str:
         if model.ref is not None:
             return str(model.ref)
+        if model.location.startswith(PENDING):
+            return model.location
         return self._input(model.location).version or model.location
 
     def _pack(self, folder: str) -> CodeVersion:
@@ -130,6 +135,8 @@ class Requests:
         return CodeVersion(snapshot.digest, snapshot.archive, snapshot.files, snapshot.bytes)
 
     def _input(self, source: str) -> Input:
+        if source.startswith(PENDING):
+            return Input(source)
         if "://" in source:
             from .store.fetch import version
 

@@ -21,7 +21,7 @@ from .observers import Observers
 from .preflight import Preflight
 from .provider import Capability, JobRequest, ModelInfo, Plan, Support
 from .refs import Listed, Phase, Ref
-from .requests import Requests
+from .requests import PENDING, Requests
 from .submission import Submission
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Session:
         job = self._done(head)
         if job is None:
             if planning:
-                return f"<{name}>"
+                return f"{PENDING}{name}>"
             raise ConfigError(f"{name} is not there: the step {head} has not succeeded yet", hint=f"run {head} first")
         if rest == "model":
             return str(self.provider.trainer.model(job.ref).ref)
@@ -275,7 +275,7 @@ class Session:
         text = self.resolve(name, planning=planning) if self.config or "${{" not in name else ""
         if not text:
             raise ConfigError("no model is named", hint="pass model= with a model version's URI or a folder")
-        if text.startswith("<"):
+        if text.startswith(PENDING):
             return ModelInfo(None, text)
         if not text.startswith("cloudops://"):
             return ModelInfo(None, str(self.root / text))

@@ -31,8 +31,8 @@ def monitor(endpoint: str | None, html: str | None, **options: Any) -> int:
     if wants_json():
         document({**json.loads(report.report.to_json()), "report": str(report.html)})
     else:
-        from cloudops.monitoring.terminal import show
+        from cloudops.monitoring import terminal
 
-        show(report.report)
+        terminal.render(report.report)
         click.echo(f"report: {relative(report.html)}")
     return 0 if report.verdict in ("ok", "no data") else 1

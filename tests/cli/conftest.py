@@ -101,7 +101,7 @@ class Project:
             check=False,
             env={**os.environ, "COLUMNS": "80"},
         )
-        assert "Traceback" not in done.stderr, done.stderr
+        assert not any(line.startswith("Traceback") for line in done.stderr.splitlines()), done.stderr
         assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

@@ -144,6 +144,7 @@ def test_secrets_reach_the_job_and_nothing_else(project: Project) -> None:
     project.edit("  params: {lr: 0.1}\n", "  params: {lr: 0.1}\n  secrets: [SMALL_KEY]\n")
     (project.folder / "src" / "train.py").write_text(
         "import os\nprint('length', len(os.environ['SMALL_KEY']), os.environ['SMALL_KEY'])\n"
+        "open(os.environ['CLOUDOPS_MODEL_DIR'] + '/weights.json', 'w').write('{}')\n"
     )
     assert "export SMALL_KEY=..." in project.run("train", code=2).stderr
     os.environ["SMALL_KEY"] = "hunter2-hunter2"
