@@ -106,7 +106,7 @@ class Pipeline:
         sample = self._sample(endpoint)
         if sample is not None:
             self.result.deploy["prediction"] = sample
-        self.progress.end("deploy", f"{endpoint.uri} at {status.url}")
+        self.progress.end("deploy", f"{endpoint.ref.id} at {status.url}")
 
     def _monitor(self) -> None:
         self.progress.begin("monitor", "")
@@ -149,7 +149,6 @@ class Pipeline:
 
         row = first_row(self.session.resolve(sources[0]), monitor.label, self.session.root)
         [prediction] = endpoint.predict([row])
-        self.progress.note("deploy", f"predict {row} -> {prediction}")
         return {"row": row, "prediction": prediction}
 
 

@@ -74,8 +74,9 @@ class LiveProgress(PlainProgress):
         self._console.print(f"[dim]{elapsed}[/dim]")
 
     def line(self, step: str, text: str) -> None:
-        """Print a dim line above the spinner."""
-        self._console.print(f"  {step:<9}{text}", style="dim", markup=False, soft_wrap=True)
+        """Show the text beside the spinner, where the next one replaces it."""
+        if self._spinner is not None:
+            self._spinner.update(self._label(step, text))
 
     def close(self) -> None:
         """Take the spinner down."""

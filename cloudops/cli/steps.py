@@ -190,6 +190,9 @@ def _waiting(step: str, handle: Job | Endpoint, session: Session) -> Any:
         shown.close()
 
 
+_INDENT = " " * 10
+
+
 def _show_run(result: dict[str, Any], options: dict[str, Any]) -> None:
     for name in [name for name in _PARTS if name in result]:
         for line in _PARTS[name](result[name]):
@@ -200,7 +203,7 @@ def _show_run(result: dict[str, Any], options: dict[str, Any]) -> None:
 
 
 def _metrics(part: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in part["metrics"].items()) or "no metrics"
+    return ", ".join(f"{name} {value:.6g}" for name, value in part["metrics"].items()) or "no metrics"
 
 
 def _deploy_lines(part: dict[str, Any]) -> list[str]:
@@ -208,8 +211,20 @@ def _deploy_lines(part: dict[str, Any]) -> list[str]:
     if part.get("reason"):
         lines.append(f"          {part['reason']}")
     if "prediction" in part:
-        lines.append(f"predict   {part['prediction']['prediction']} for {part['prediction']['row']}")
+        lines += _prediction_lines(part["prediction"])
     return lines
+
+
+def _prediction_lines(sample: dict[str, Any]) -> list[str]:
+    import textwrap
+
+    row = sample["row"]
+    cells = [f"{name}={value}" for name, value in row.items()] if isinstance(row, dict) else [str(row)]
+    shown = ", ".join(cells[:8]) + (f" and {len(cells) - 8} more" if len(cells) > 8 else "")
+    return [
+        f"predict   {sample['prediction']}",
+        *textwrap.wrap(f"for {shown}", 78, initial_indent=_INDENT, subsequent_indent=_INDENT),
+    ]
 
 
 def _monitor_lines(part: dict[str, Any]) -> list[str]:
