@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-_CONTRACTS = ("contract", "deploy", "errors", "lifecycle", "monitor", "train")
+_CONTRACTS = (
+    "contract",
+    "deploy",
+    "errors",
+    "lifecycle",
+    "monitor",
+    "rig",
+    "train_given",
+    "train_life",
+    "train_told",
+)
 
 pytest.register_assert_rewrite(*(f"cloudops.testing.{name}" for name in _CONTRACTS))
 

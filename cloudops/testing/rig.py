@@ -1,0 +1,222 @@
+"""A rig: a provider under test, and what a test can do to it."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+import pytest
+
+from cloudops.connect import connect
+from cloudops.errors import CloudopsError
+from cloudops.handles import Endpoint, Job
+from cloudops.provider import Capability, Support
+from cloudops.refs import Phase, Ref
+
+from .projects import write_project
+
+if TYPE_CHECKING:
+    from cloudops.provider import Provider
+    from cloudops.session import Session
+    from cloudops.specs import DeploySpec, TrainSpec
+
+Found = TypeVar("Found")
+
+
+class Fault(enum.StrEnum):
+    """What a rig may be able to make happen; the first five to the next calls, the others to one job."""
+
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    DENIED = "denied"
+    NO_CAPACITY = "no_capacity"
+    QUOTA = "quota"
+    INTERRUPTION = "interruption"
+    UNKNOWN_STATE = "unknown_state"
+
+
+class Rig:
+    """A provider under test. Subclass it, set ``name``, and override what the provider can do more.
+
+    Used as a context manager: what its sessions created is deleted at the end.
+
+    Args:
+        folder: an empty folder for project folders.
+    """
+
+    #: The provider's name, as in ``provider: local``.
+    name: str = ""
+    #: The settings of the target, JSON values.
+    settings: Mapping[str, Any] = MappingProxyType({})
+    #: Seconds that a job or a deployment may take.
+    timeout: float = 60.0
+    #: Seconds between two looks.
+    poll: float = 0.05
+    #: The shortest timeout of a job that the provider takes, in seconds.
+    shortest_timeout: float = 1.0
+    #: Seconds that a canary is watched; long enough for a few dozen requests.
+    bake: float = 2.0
+    #: Seconds that a version which never becomes ready is given.
+    readiness: float = 20.0
+    #: Whether a job that prints 100 MB is part of the contract here.
+    big_logs: bool = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._token = uuid.uuid4().hex
+        self._sessions: list[Session] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete what the sessions created, and close them."""
+        for session in self._sessions:
+            with contextlib.suppress(CloudopsError):
+                session.down()
+            session.provider.close()
+        self._sessions.clear()
+
+    # Sessions
+
+    def project(self) -> Path:
+        """A new project folder with the code, data and models of :mod:`cloudops.testing.projects`."""
+        root = self.folder / f"project ü {uuid.uuid4().hex[:6]}"
+        write_project(root)
+        return root
+
+    def session(
+        self,
+        *,
+        project: str | None = None,
+        root: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        plugins: tuple[object, ...] = (),
+        **settings: Any,
+    ) -> Session:
+        """A session in a new project folder, or in ``root``.
+
+        Args:
+            project: the project's name; by default one that no other rig uses, the same for the same folder.
+            root: a folder of :meth:`project`. Where it holds a ``cloudops.yaml`` and no ``project`` is given, the
+                session has that project file.
+            environ: where secrets come from.
+            plugins: observers.
+            settings: of the target, over those of the rig.
+        """
+        folder = root or self.project()
+        configured = project is None and (folder / "cloudops.yaml").exists()
+        opened = connect(
+            provider=self.name,
+            root=folder,
+            project=None if configured else project or self.project_name(folder),
+            environ=environ,
+            plugins=plugins,
+            **{**self.settings, **settings},
+        )
+        self._sessions.append(opened)
+        return opened
+
+    def project_name(self, root: Path) -> str:
+        """The name of the project in ``root``: the same each time, and no other rig's."""
+        return f"contract-{hashlib.sha256(f'{self._token}{root}'.encode()).hexdigest()[:8]}"
+
+    @property
+    def provider(self) -> Provider:
+        """The provider, in a scope where nothing was created."""
+        return self.session().provider
+
+    # Controls
+
+    def support(self, capability: Capability) -> Support:
+        """What the provider declares."""
+        from cloudops.registry import load, provider_info
+
+        info = provider_info(self.name)
+        declared: Mapping[Capability, Support] = load(info, info.capabilities)()
+        return declared.get(capability, Support(False, "the provider does not declare it"))
+
+    def need(self, *capabilities: Capability) -> None:
+        """Skip the test, with the declared reason, where the provider lacks one of the capabilities."""
+        for capability in capabilities:
+            support = self.support(capability)
+            if not support.ok:
+                pytest.skip(f"{self.name} declares no {capability}: {support.reason}")
+
+    def absent(self, session: Session, kind: str) -> Ref:
+        """A well-formed handle, in the scope of ``session``, of something that was never there.
+
+        Override it where a session's scope cannot be had from something that it creates.
+        """
+        job = session.train(_nothing())
+        return Ref(job.ref.provider, job.ref.scope, kind, f"{session.project}-absent")
+
+    def advance(self, seconds: float) -> None:
+        """Let so much of the provider's time pass; a rig with a clock of its own need not wait for it."""
+        time.sleep(seconds)
+
+    def inject(self, fault: Fault, ref: Ref | None = None) -> AbstractContextManager[None]:
+        """Make ``fault`` happen within the context, to ``ref`` or to the next calls; by default nothing can."""
+        self.cannot(f"inject {fault}" + (f" into {ref.kind}" if ref else ""))
+
+    def cannot(self, what: str) -> NoReturn:
+        """Skip the test: the rig cannot do something."""
+        pytest.skip(f"the rig of {self.name} cannot {what}")
+
+    # What tests do all the time
+
+    def train(self, session: Session, spec: TrainSpec, **options: Any) -> Job:
+        """Run a job and wait for its success."""
+        job = session.train(spec, **options)
+        job.wait(self.timeout, poll=self.poll)
+        return job
+
+    def ended(self, job: Job) -> Phase:
+        """The phase in which a job ends, whatever it is."""
+        return self.until(job.status, lambda status: status.phase.final, f"{job.uri} to end").phase
+
+    def deploy(self, session: Session, spec: DeploySpec, **options: Any) -> Endpoint:
+        """Deploy and wait until the endpoint has settled."""
+        endpoint = session.deploy(spec, **options)
+        endpoint.wait(self.timeout, poll=self.poll)
+        return endpoint
+
+    def until(self, look: Callable[[], Found], done: Callable[[Found], bool], what: str) -> Found:
+        """What ``look`` finds once it is ``done``; fails the test after ``timeout`` seconds."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            found = look()
+            if done(found):
+                return found
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {self.timeout:g} s for {what}; the last look found {found!r}")
+            time.sleep(self.poll)
+
+    def printed(self, job: Job, text: str) -> None:
+        """Wait until the job has printed a line that contains ``text``."""
+        self.until(lambda: [line.text for line in job.logs()], lambda lines: any(text in one for one in lines), text)
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[None]:
+    """A context in which nothing happens."""
+    yield
+
+
+def _nothing() -> TrainSpec:
+    from .projects import job
+
+    return job("nothing")

@@ -1,0 +1,1 @@
+"""Scripts that the contracts copy into the project they run."""

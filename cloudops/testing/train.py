@@ -1,0 +1,11 @@
+"""What every trainer must do."""
+
+from __future__ import annotations
+
+from .train_given import TrainGiven
+from .train_life import TrainLife
+from .train_told import TrainTold
+
+
+class TrainContract(TrainGiven, TrainLife, TrainTold):
+    """What a job is given, how it lives and ends, and what it tells."""
