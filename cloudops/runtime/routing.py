@@ -1,4 +1,4 @@
-"""Routes: a method and a path, in which ``*`` stands for one segment, and the function that answers."""
+"""Routes: a method and a path, in which ``*`` stands for a segment without a colon, and the function that answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Routes:
             methods = self._exact.setdefault(route.path, {})
             if not methods and "*" in route.path:
                 parts = map(re.escape, route.path.split("*"))
-                self._patterns.append((re.compile("[^/]+".join(parts)), methods))
+                self._patterns.append((re.compile("[^/:]+".join(parts)), methods))
             methods.setdefault(route.method, route)
 
     def find(self, method: str, path: str) -> Route:

@@ -65,6 +65,7 @@ class _Service:
         self._server = _server(self._app, self._listener)
         self._events: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called in a signal handler
         self._code = 0
+        self._forced = False
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,9 +74,10 @@ class _Service:
         for work in (self._load, self._control):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
         self._server.run()
-        sys.stdout.flush()
-        if self._app.lifecycle.in_flight:
-            os._exit(self._code)  # the grace is over: a model that hangs must not keep the process
+        if self._forced:  # a model that hangs in a thread must not keep the process
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self._code)
         return self._code
 
     def _announce(self) -> None:
@@ -105,7 +107,8 @@ class _Service:
         self._code = self._events.get()
         if not self._code:
             self._drain()
-        self._server.stop(force=bool(self._code or self._app.lifecycle.in_flight))
+        self._forced = bool(self._code or self._app.lifecycle.in_flight)
+        self._server.stop(force=self._forced)
 
     def _drain(self) -> None:
         self._app.lifecycle.drain()

@@ -183,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: Optional[str] = None, explain: Optional[str] = None) -> None:
         """What the base class finds wrong with a request, in our form of an error."""
         self.command = getattr(self, "command", None) or "GET"
+        self.request_version = self.protocol_version  # to what is no HTTP the base class would send no headers
         response = self._app.refuse(int(code), message or self.responses[code][0])
         response.headers["connection"] = "close"
         self._send(response)
