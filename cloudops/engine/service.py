@@ -53,6 +53,7 @@ __all__ = [
     "resume",
     "rollback",
     "set_traffic",
+    "version",
     "wait",
 ]
 
@@ -120,6 +121,12 @@ def resume(directory: Path, *, token: str | None = None, secrets: Mapping[str, s
         change = service_launch.Change(max(stable, key=lambda name: stable[name]), token, dict(secrets or {}))
         after = replace(before, generation=before.generation + 1, target=stable, action="resume")
         return service_launch.apply(paths, after, change, running=False)
+
+
+def version(directory: Path, name: str) -> VersionSpec | None:
+    """The version ``name`` as it was deployed, or None where the endpoint does not know it."""
+    desired = Paths(directory).read_desired()
+    return None if desired is None else desired.versions.get(name)
 
 
 def set_traffic(directory: Path, percent: Mapping[str, float]) -> int:

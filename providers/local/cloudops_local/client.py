@@ -176,9 +176,10 @@ class LocalClient:
 
         from . import mapping
 
-        version = self.version_spec(request)
-        _serve_from(self.layout.version(request.endpoint, request.version), request)
         folder = self.layout.endpoint(request.endpoint)
+        # The same version from another shell or a later cloudops has another PATH or runtime: what is served stays.
+        version = service.version(folder, request.version) or self.version_spec(request)
+        _serve_from(self.layout.version(request.endpoint, request.version), request)
         folder.mkdir(parents=True, exist_ok=True)
         self.index.add("endpoints", request.endpoint, request.project, "deploy")
         options = request.options
