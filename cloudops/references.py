@@ -66,14 +66,18 @@ def _of_text(place: Place, text: str, allowed: list[str]) -> Iterator[tuple[Plac
     for name in found:
         if name not in allowed:
             shown = name if name.isprintable() else repr(name)[1:-1]
-            yield place, f"the reference ${{{{{shown[:80]}}}}} leads nowhere; {_hint(name, allowed)}"
+            yield place, f"the reference ${{{{{shown[:80]}}}}} leads nowhere; {_hint(place, name, allowed)}"
 
 
-def _hint(name: str, allowed: list[str]) -> str:
-    if not allowed:
-        return "no reference can be used here"
-    known = ", ".join(sorted(allowed))
-    return nearest(name, allowed) or f"known here: {known if len(known) <= 200 else known[:200] + '...'}"
+def _hint(place: Place, name: str, allowed: list[str]) -> str:
+    if allowed:
+        known = ", ".join(sorted(allowed))
+        return nearest(name, allowed) or f"known here: {known if len(known) <= 200 else known[:200] + '...'}"
+    if place[1] == "command":
+        return "this step has no inputs, outputs or params"
+    if place[1] in ("inputs", "model", "reference", "replay"):
+        return "no step before this one has what can be referred to"
+    return "no reference can be used here"
 
 
 def _strings(value: Any, place: Place) -> Iterator[tuple[Place, str]]:

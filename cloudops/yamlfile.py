@@ -187,14 +187,14 @@ class _Reader:
             self._fail(node, place, f"the tag {node.tag} means nothing here")
         # Explicit tags (!!int x) and impossible dates (2001-13-45) fail in PyYAML in any of these ways.
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
-            why = f" ({error})" if isinstance(error, ValueError) and len(str(error)) < 60 else ""
             kind = node.tag.rpartition(":")[2]
+            why = f" ({error})" if kind == "timestamp" and isinstance(error, ValueError) else ""
             self._fail(node, place, f"{node.value[:60]!r} is no valid {kind}{why}; quote it to make it a string")
         return self._plain(value, node, place)
 
     def _plain(self, value: Any, node: yaml.ScalarNode, place: Place) -> Any:
         if value is not None and not isinstance(value, str | bool | int | float):
-            self._fail(node, place, f"YAML reads this as a {type(value).__name__}; quote it to make it a string")
+            self._fail(node, place, f"YAML reads this as {kind_of(value)}; quote it to make it a string")
         if isinstance(value, float) and not math.isfinite(value):
             self._fail(node, place, f"{node.value[:60]!r} is not a finite number")
         if isinstance(value, int) and abs(value) >= 1 << 64:
@@ -217,6 +217,7 @@ _KINDS = {
     float: "a number",
     list: "a list",
     dict: "a mapping",
+    bytes: "binary data",
 }
 
 
