@@ -140,7 +140,7 @@ class Requests:
         if "://" in source:
             from .store.fetch import version
 
-            return Input(source, version(source))
+            return Input(source, version(source, self.store))
         from .store.snapshot import digest_path
 
         path = str(self.root / source)
