@@ -42,11 +42,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rules:
-    """What an attempt is held to: ``timeout`` and ``grace`` in seconds, ``memory`` in bytes for each rank."""
+    """What an attempt is held to: ``timeout`` and ``grace`` in seconds, ``memory`` in bytes for each rank.
+
+    ``interruptible``: whether a request to interrupt is meant for it; it is left aside otherwise.
+    """
 
     grace: float
     timeout: float | None = None
     memory: int | None = None
+    interruptible: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ class Attempt:
             return Outcome("failed")
         if now >= self._deadline:
             return Outcome("timeout", f"timeout after {self._rules.timeout:g} s")
-        if self._wishes.interrupt:
+        if self._wishes.interrupt and self._rules.interruptible:
             self._wishes.interrupt = False
             return Outcome("interrupted", "interrupted")
         return self._tick(now)

@@ -81,7 +81,8 @@ class Supervisor:
             command = Command(argv, self.spec.cwd, env, name="setup")
             hooks = Hooks(lambda ranks: self._publish("preparing", ranks=ranks), self._stopping, self._still_there)
             sinks = Sinks(self._logs[0], None, self._mask)
-            outcome = Attempt([(command, sinks)], Rules(self.spec.grace), self.wishes, hooks).run()
+            rules = Rules(self.spec.grace, interruptible=False)
+            outcome = Attempt([(command, sinks)], rules, self.wishes, hooks).run()
             if outcome.kind != "done":
                 return self._unless_cancelled(outcome)
         return None
