@@ -6,7 +6,8 @@ import pytest
 
 _CONTRACTS = (
     "contract",
-    "deploy",
+    "deploy_answers",
+    "deploy_rollout",
     "errors",
     "lifecycle",
     "monitor",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloudops.testing import Rig, TrainContract
+from cloudops.testing import DeployContract, Rig, TrainContract
 
 from .local_rig import LocalRig
 
@@ -18,4 +18,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 class TestTrain(TrainContract):
+    pass
+
+
+class TestDeploy(DeployContract):
     pass
