@@ -41,14 +41,6 @@ def _is_plain(name: str, size: int) -> bool:
     return len(name) <= _NAME and name.isascii() and size < _SIZE_LIMIT
 
 
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def padding(size: int) -> bytes:
     """What follows ``size`` bytes of content up to the next block."""
     return b"\0" * (-size % _BLOCK)
@@ -61,8 +53,7 @@ def end(size: int) -> bytes:
 
 def _pax(name: str, size: int) -> bytes:
     """The blocks before the header, with what it cannot hold: long names, names beyond ASCII, large sizes."""
-    records = b"" if _is_unicode(name) else _record(b"hdrcharset", b"BINARY")
-    records += _record(b"path", os.fsencode(name))
+    records = _record(b"path", os.fsencode(name))
     if size >= _SIZE_LIMIT:
         records += _record(b"size", b"%d" % size)
     return _block(b"pax", len(records), b"0000644\0", b"x") + records + padding(len(records))

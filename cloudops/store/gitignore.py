@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 #: POSIX character classes as git reads them: over ASCII only.
 _CLASSES = {
@@ -25,7 +26,17 @@ _CLASSES = {
     "upper": "A-Z",
     "xdigit": "0-9a-fA-F",
 }
+_SPECIAL = re.compile(r"[*?\[\\]")
 _STARS = re.compile(r"\*+")
+
+
+class _Pattern(NamedTuple):
+    """A line: what it does, to what, and the expression over a name or, with ``in_path``, over a path."""
+
+    negated: bool
+    folders_only: bool
+    in_path: bool
+    expression: str
 
 
 class Patterns:
@@ -36,38 +47,43 @@ class Patterns:
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        names: list[tuple[int, str]] = []
-        paths: list[tuple[int, str]] = []
-        self._ignores: list[bool] = []
-        for line in lines:
-            parsed = _parse(line)
-            if parsed is not None:
-                negated, in_path, expression = parsed
-                (paths if in_path else names).append((len(self._ignores), expression))
-                self._ignores.append(not negated)
-        self._name, self._name_numbers = _alternatives(names)
-        self._path, self._path_numbers = _alternatives(paths)
+        patterns = [parsed for line in lines if (parsed := _parse(line)) is not None]
+        self._ignores = [not pattern.negated for pattern in patterns]
+        self._folders = _Matchers(list(enumerate(patterns)))
+        self._files = _Matchers([(number, one) for number, one in enumerate(patterns) if not one.folders_only])
 
     def __bool__(self) -> bool:
         return bool(self._ignores)
 
-    def decide(self, name: str, folder: str) -> bool | None:
+    def decide(self, name: str, folder: str, is_folder: bool) -> bool | None:
         """Whether an entry is ignored (True), kept (False), or not mentioned (None).
 
         Args:
-            name: the entry's name, with a trailing ``/`` if it is a folder itself.
+            name: the entry's name.
             folder: the path to the folder that it is in from the ignore file's, empty or with a trailing ``/``.
+            is_folder: whether it is a folder itself.
         """
+        matchers = self._folders if is_folder else self._files
         last = -1
-        if self._name is not None and (found := self._name(name)) is not None:
-            last = self._name_numbers[found.lastindex or 0]
-        if self._path is not None and (found := self._path(folder + name)) is not None:
-            last = max(last, self._path_numbers[found.lastindex or 0])
+        if matchers.name is not None and (found := matchers.name(name)) is not None:
+            last = matchers.name_numbers[found.lastindex or 0]
+        if matchers.path is not None and (found := matchers.path(folder + name)) is not None:
+            last = max(last, matchers.path_numbers[found.lastindex or 0])
         return None if last < 0 else self._ignores[last]
 
 
+class _Matchers:
+    """Numbered patterns as two matchers; a list tells the number of the pattern behind each group, from group 1 on."""
+
+    __slots__ = ("name", "name_numbers", "path", "path_numbers")
+
+    def __init__(self, numbered: list[tuple[int, _Pattern]]) -> None:
+        self.name, self.name_numbers = _alternatives([(n, one.expression) for n, one in numbered if not one.in_path])
+        self.path, self.path_numbers = _alternatives([(n, one.expression) for n, one in numbered if one.in_path])
+
+
 def _alternatives(numbered: list[tuple[int, str]]) -> tuple[Callable[[str], re.Match[str] | None] | None, list[int]]:
-    """One matcher for all expressions, later ones first, and the number of each of its groups (there is no group 0)."""
+    """One matcher for all expressions, later ones first."""
     if not numbered:
         return None, []
     backwards = numbered[::-1]
@@ -75,18 +91,18 @@ def _alternatives(numbered: list[tuple[int, str]]) -> tuple[Callable[[str], re.M
     return matcher.fullmatch, [-1, *(number for number, _ in backwards)]
 
 
-def _parse(line: str) -> tuple[bool, bool, str] | None:
-    """A line as (negated, matches the path rather than the name, expression); None where it matches nothing."""
+def _parse(line: str) -> _Pattern | None:
+    """The pattern of a line; None where it matches nothing."""
     pattern = _without_trailing_spaces(line.rstrip("\n").removesuffix("\r"))
     if not pattern or pattern.startswith("#"):
         return None
     negated = pattern.startswith("!")
     pattern = pattern[negated:]
-    folder = pattern.endswith("/")
+    folders_only = pattern.endswith("/")
     pattern = pattern.removesuffix("/")
     in_path = "/" in pattern
     expression = translate(pattern.removeprefix("/"), in_path) if pattern else None
-    return None if expression is None else (negated, in_path, expression + ("/" if folder else "/?"))
+    return None if expression is None else _Pattern(negated, folders_only, in_path, expression)
 
 
 def _without_trailing_spaces(line: str) -> str:
@@ -125,12 +141,11 @@ def _token(pattern: str, at: int, in_path: bool) -> tuple[str, int] | None:
 def _star(pattern: str, at: int, in_path: bool) -> tuple[str, int]:
     found = _STARS.match(pattern, at)
     end = found.end() if found else at + 1
-    alone = (at == 0 or pattern[at - 1] == "/") and (end == len(pattern) or pattern[end] == "/")
-    if not in_path or end - at < 2 or not alone:
+    # Git compares what stands before the first wildcard by itself, so that the wildcard is then the first of the rest.
+    starts = not _SPECIAL.search(pattern, 0, at) or pattern[at - 1] == "/"
+    if not in_path or end - at < 2 or not starts or pattern[end : end + 1] not in ("", "/"):
         return "[^/]*", end
-    if end == len(pattern):
-        return ".+", end
-    return "(?:.*/)?", end + 1
+    return (".*", end) if end == len(pattern) else ("(?:.*/)?", end + 1)
 
 
 def _bracket(pattern: str, at: int) -> tuple[str, int] | None:

@@ -56,10 +56,9 @@ class Rules(NamedTuple):
         """Whether the entry ``name`` of this folder does not belong to the code."""
         if name in ALWAYS_OUT or name.endswith(".pyc"):
             return True
-        entry = name + "/" if is_folder else name
         for layers in self.layers:
             for patterns, start in layers:
-                decision = patterns.decide(entry, self.prefix[start:])
+                decision = patterns.decide(name, self.prefix[start:], is_folder)
                 if decision is not None:
                     return decision
         return False
