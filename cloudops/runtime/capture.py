@@ -43,6 +43,7 @@ class Capture:
         self._lock = threading.Lock()
         self._descriptor: Optional[int] = None
         self._size = 0
+        self._start = 0
         self._warned = False
         self.captured = 0
         self.dropped = 0
@@ -78,7 +79,8 @@ class Capture:
             os.close(self._descriptor)
             self._descriptor = None
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{os.getpid()}-{int(time.time() * 1000)}.jsonl"
+        self._start = max(int(time.time() * 1000), self._start + 1)  # never the name of the file before
+        path = folder / f"{os.getpid()}-{self._start}.jsonl"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._descriptor).st_size
 

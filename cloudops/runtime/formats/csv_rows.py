@@ -17,7 +17,7 @@ from cloudops.runtime.errors import BadRequest, HttpError
 from .json_rows import Batch, checked
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf(?:inity)?|nan", re.ASCII | re.I)
+_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf(?:inity)?|nan", re.ASCII | re.I)
 
 
 def read(body: bytes, parameters: Mapping[str, str]) -> Batch:

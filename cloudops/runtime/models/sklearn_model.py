@@ -70,7 +70,7 @@ class SklearnModel:
             return self._model.predict(prepared)
         except (ValueError, TypeError) as error:
             # The model and its library are fixed here: only the values can be wrong (a NaN, a text, a category).
-            raise BadRequest(f"the model refuses these rows: {error}") from error
+            raise BadRequest(f"the model refuses these rows: {error}{_hint(prepared)}") from error
 
     def _prepared(self, rows: list[Any]) -> Any:
         if self._names is not None:
@@ -83,6 +83,14 @@ class SklearnModel:
         if isinstance(values[0], list):
             return _array(values)
         return values if isinstance(values[0], str) else matrix([[value] for value in values])
+
+
+def _hint(prepared: Any) -> str:
+    """Which columns hold text: scikit-learn's own message seldom says."""
+    if not hasattr(prepared, "dtypes"):
+        return ""
+    texts = [repr(name) for name, kind in prepared.dtypes.items() if kind.kind not in "biuf"]
+    return f" (columns with text in these rows: {', '.join(texts[:10])})" if texts else ""
 
 
 def _array(rows: list[list[Any]]) -> Any:
