@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: A replica that refused a connection gets no requests for this many seconds, unless new routes come.
-_SUSPECT_FOR = 0.5
+REFUSED = 0.5
+#: The same where a connection broke: enough for the others of a dead replica to be seen broken too.
+BROKEN = 0.05
 
 
 @dataclass
@@ -86,9 +88,9 @@ class Balancer:
         eligible = self._eligible(pin)
         return max(eligible, key=lambda name: self.routes[name].weight) if eligible else ""
 
-    def suspect(self, target: Target, now: float) -> None:
-        """Send nothing to a replica that refused a connection, until it had time to recover or is replaced."""
-        target.until = now + _SUSPECT_FOR
+    def suspect(self, target: Target, until: float) -> None:
+        """Send nothing to a replica until loop second ``until``, unless new routes say that it is well."""
+        target.until = max(target.until, until)
 
     def open(self) -> dict[str, int]:
         """The open requests of each replica that has any."""

@@ -18,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from .router_balance import Balancer, Target
+from .router_balance import BROKEN, REFUSED, Balancer, Target
 from .router_stats import Recorder
 
 VERSION_HEADER = "x-cloudops-version"
@@ -144,8 +144,9 @@ class _Exchange:
             try:
                 return await self._send(target, body)
             except _Unsent:
-                self._balancer.suspect(target, _now())
+                self._balancer.suspect(target, _now() + REFUSED)
             except _Broken:
+                self._balancer.suspect(target, _now() + BROKEN)
                 sent += 1
                 if sent == 2 or not isinstance(body, bytes):
                     return _refuse(502, f"version {target.version}: its replica ended while it had the request")
@@ -187,7 +188,7 @@ class _Exchange:
         while (left := deadline - _now()) > 0:
             with contextlib.suppress(TimeoutError):
                 # New routes end the wait; a replica that was suspected may be tried again without any.
-                await asyncio.wait_for(self._balancer.changed.wait(), min(left, 0.1))
+                await asyncio.wait_for(self._balancer.changed.wait(), min(left, BROKEN))
             found = self._balancer.choose(self._pin, self._failed, _now())
             if found is not None:
                 return found

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from . import rollout as _rollout
 from .files import locked
 from .router_stats import VersionMetrics
-from .service_desired import deployed, latest_plan
+from .service_desired import ahead, deployed, latest_plan
 from .service_paths import Paths
 from .service_types import (
     SETTLED,
@@ -185,7 +185,7 @@ def read(directory: Path) -> ServiceState:
         return replace(state, phase="failed", reason=reason, supervisor=None, router=None)
     if desired.deleted:
         return replace(state, phase="deleting")
-    return replace(state, phase="creating", reason="") if state.phase in ("failed", "deleted") else state
+    return state if state.observed_generation >= desired.generation else ahead(state, desired)
 
 
 def wait(

@@ -9,7 +9,7 @@ from typing import Any
 from .files import read_json
 from .rollout import Plan
 from .service_paths import Paths
-from .service_types import Desired, Rollout, ServiceConflict, VersionSpec
+from .service_types import Desired, Phase, Rollout, ServiceConflict, ServiceState, VersionSpec, VersionState
 
 _KEPT_VERSIONS = 10
 
@@ -46,6 +46,20 @@ def deployed(
         rollout=rollout,
         secret_names={name: names for name, names in before.secret_names.items() if name in versions},
     )
+
+
+def ahead(state: ServiceState, desired: Desired) -> ServiceState:
+    """The state between a call and the moment at which the supervisor sees it."""
+    phase: Phase = "creating"
+    if state.phase not in ("creating", "failed", "deleted"):
+        phase = "rolling_back" if desired.action == "rollback" else "updating"
+    known = {version.name for version in state.versions}
+    fresh = [
+        VersionState(name, "starting", 0.0, 100 * desired.target.get(name, 0.0), "", ())
+        for name in desired.versions
+        if name not in known
+    ]
+    return replace(state, phase=phase, reason="", versions=(*state.versions, *fresh))
 
 
 def latest_plan(paths: Paths) -> Plan:

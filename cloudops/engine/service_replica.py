@@ -109,9 +109,7 @@ def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: in
     """
     ready_file = paths.ready / f"{spec.name}-{index}-{uuid.uuid4().hex[:8]}.json"
     capture = paths.capture / spec.name
-    for directory in (paths.ready, paths.logs, capture):
-        with contextlib.suppress(OSError):
-            directory.mkdir(parents=True, exist_ok=True)
+    _make(paths.ready, capture)
     own = {
         "CLOUDOPS_HOST": "127.0.0.1",
         "CLOUDOPS_PORT": "0",
@@ -143,6 +141,7 @@ def run(
     Raises:
         OSError: the shim could not be started.
     """
+    _make(log.parent)
     threads = {name: str(_cores(spec.cpus)) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     own = {"CUDA_VISIBLE_DEVICES": ",".join(spec.gpus), **own}
     env = {**(threads if spec.cpus else {}), **spec.env, **own, **secrets}
@@ -156,6 +155,13 @@ def run(
     with contextlib.suppress(BrokenPipeError), shim.stdin:
         shim.stdin.write(task.encode())
     return shim
+
+
+def _make(*directories: Path) -> None:
+    """Whoever misses one that cannot be made has the better error message."""
+    for directory in directories:
+        with contextlib.suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
 
 
 def _cores(cpus: float | None) -> int:

@@ -49,7 +49,7 @@ class Supervisor:
         if self.plan.generation != desired.generation:
             self.plan = advance(self.plan, desired, {}, time.time())
         self._replicas_before = service_report.replicas(before)
-        self._stamp = self._desired_stamp()
+        self._stamp: tuple[int, int] | None = None
         self._poked = asyncio.Event()
         self._told = ""
 
