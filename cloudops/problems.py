@@ -27,6 +27,19 @@ _EXPECTED = {
     "string_too_short": "a string that is not empty",
     "none_required": "nothing",
 }
+#: What other tools call it.
+_SYNONYMS = {
+    "gpu": "accelerators",
+    "gpus": "accelerators",
+    "nodes": "num_nodes",
+    "spot": "use_spot",
+    "hyperparameters": "params",
+    "args": "params",
+    "environment": "envs",
+    "script": "command",
+    "entrypoint": "command",
+    "replicas": "min_replicas",
+}
 
 
 def describe(error: ValidationError, model: type[BaseModel], data: Any, prefix: Place = ()) -> tuple[Place, str]:
@@ -136,6 +149,8 @@ def _unknown_key(model: type[BaseModel], place: Place) -> str:
     homes = list(_homes(model, key))[:3]
     if homes:
         return f"unknown key here; it belongs {_joined(homes)}"
+    if (other := _SYNONYMS.get(key.lower())) in known:
+        return f"unknown key; did you mean {other!r}?"
     return f"unknown key; {nearest(key, known) or 'known here: ' + ', '.join(known)}"
 
 

@@ -157,7 +157,9 @@ class StepSpec(Strict):
         for names in (self.inputs, self.outputs, self.params):
             seen: dict[str, str] = {}
             for name in names:
-                if (other := seen.setdefault(name.upper(), name)) is not name:
+                if name in seen.values():
+                    raise ValueError(f"expected each output once, not {name} twice")
+                if (other := seen.setdefault(name.upper(), name)) != name:
                     raise ValueError(f"expected names that differ in more than case, not {other} and {name}")
         return self
 

@@ -146,11 +146,13 @@ class _Reader:
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         self.nodes += 1
-        if self.nodes > _MAX_NODES:
-            self._fail(node, place[:1], f"more than {_MAX_NODES} values; are there aliases of aliases?")
-        if len(place) > _MAX_DEPTH:
-            self._fail(node, place[:1], "an alias that contains itself")
         self.lines.setdefault(place, node.start_mark.line + 1)
+        if self.nodes > _MAX_NODES:
+            self._fail(
+                self.lines[place[:1]], place[:1], f"more than {_MAX_NODES} values; are there aliases of aliases?"
+            )
+        if len(place) > _MAX_DEPTH:
+            self._fail(self.lines[place[:1]], place[:1], "an alias that contains itself")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
         if node.tag not in _COLLECTIONS:
@@ -203,9 +205,10 @@ class _Reader:
             self._fail(node, place, "a string with a NUL character, which no command and no variable can hold")
         return value
 
-    def _fail(self, node: yaml.Node, place: Place, message: str) -> NoReturn:
+    def _fail(self, at: yaml.Node | int, place: Place, message: str) -> NoReturn:
+        line = at if isinstance(at, int) else at.start_mark.line + 1
         lead = f"{dotted(place)}: " if place else ""
-        raise ConfigError(f"{self.where(node.start_mark.line + 1)}: {lead}{printable(message)[:300]}")
+        raise ConfigError(f"{self.where(line)}: {lead}{printable(message)[:300]}")
 
 
 _AN = {"tag:yaml.org,2002:map": "a mapping", "tag:yaml.org,2002:seq": "a list"}

@@ -23,12 +23,11 @@ PARTS = 4
 _SETTINGS = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False)
 
 
-def assert_clear(message: str) -> None:
-    """One printable line, short enough to read."""
+def assert_clear(message: str, *sources: str) -> None:
+    """One printable line that names its source, short enough to read."""
+    assert any(source in message for source in sources), message
     assert message.isprintable(), ascii(message)
     assert 20 < len(message) < 600, message
-    assert "Error" not in message.replace("ErrorContract", ""), message
-    assert "cloudops.specs" not in message, message
 
 
 @pytest.fixture
@@ -57,8 +56,7 @@ def test_every_mutation_is_accepted_or_refused_with_one_line(folder: Path, part:
             config = load(environ={})
             list(config.values())
         except ConfigError as error:
-            assert str(error).startswith("cloudops.yaml:"), str(error)
-            assert_clear(str(error))
+            assert_clear(str(error), "cloudops.yaml:")
             seen["refused"] += 1
         else:
             seen["accepted"] += 1
@@ -92,8 +90,7 @@ def test_every_assignment_is_accepted_or_refused_with_one_line(folder: Path) -> 
         try:
             load(environ={}, assignments=[f"{place}{equals}{value}"])
         except ConfigError as error:
-            assert "--set" in str(error) or "cloudops.yaml" in str(error)
-            assert_clear(str(error))
+            assert_clear(str(error), "--set", "cloudops.yaml:")
 
     assigned()
 
@@ -116,10 +113,10 @@ def test_the_command_line_says_the_same(folder: Path) -> None:
     for data in [FULL.encode(), *_samples(29)]:
         Path("cloudops.yaml").write_bytes(data)
         command = [str(Path(sys.executable).with_name("cloudops")), "config", "show", "-f", "cloudops.yaml"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         codes[done.returncode] += 1
         assert "Traceback" not in done.stderr + done.stdout
         assert done.returncode in (0, 2), done.stderr
         errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(errors) == (done.returncode == 2)
-    assert codes[0] and codes[2], codes
+    assert set(codes) == {0, 2}, codes
