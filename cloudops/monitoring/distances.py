@@ -11,6 +11,7 @@ Usual reading: below 0.1 stable, 0.1 to 0.2 worth a look, above 0.2 changed. Sha
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def ks_pvalue(statistic: float, reference: Ecdf, current: Ecdf) -> float:
 
     n, m = reference.rows, current.rows
     if n * m <= EXACT_PAIRS:
-        return float(stats.ks_2samp(reference.expanded(), current.expanded(), method="exact").pvalue)
+        with warnings.catch_warnings():  # of samples of one size scipy now and then takes the limit, and says so
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return float(stats.ks_2samp(reference.expanded(), current.expanded(), method="exact").pvalue)
     effective = round(n * m / (n + m))
     if effective <= 1_000 or effective * statistic * statistic < 2.2:
         return float(min(1.0, max(0.0, stats.kstwo.sf(statistic, effective))))

@@ -136,12 +136,16 @@ def _beyond(column: ColumnReport) -> str:
 def _chart_card(report: Report, name: str, shown: Sequence[Shown], broken: Broken) -> str:
     unit = report.units.get(name, "")
     label = f"{formats.clip(name, 36)} ({unit})" if unit else formats.clip(name, 44)
-    keys = "".join(key(one.period.label, one.style, f"PSI {formats.distance(one.column.psi)}") for one in shown)
+    keys = "".join(key(one.period.label, one.style, _index(one.column)) for one in shown)
     charts = _shape(shown, label) + _movement(report, name, shown, label)
     return (
         f'<section class="card"><header><h3>{esc(formats.clip(name, 120))}</h3>{badge(_verdict(shown))}</header>'
         f'<div class="keys">{_reference_key(report)}{keys}</div>{charts}{_remarks(shown, broken, name)}</section>'
     )
+
+
+def _index(column: ColumnReport) -> str:
+    return "" if column.psi is None else f"PSI {formats.distance(column.psi)}"
 
 
 def _shape(shown: Sequence[Shown], label: str) -> str:

@@ -126,7 +126,9 @@ def bin_edges(numbers: Ecdf, bins: int) -> Floats:
     cuts = numbers.quantiles(np.arange(1, bins) / bins)
     below, at = numbers.steps(cuts)
     heavy = cuts[(at - below) * bins >= numbers.rows]
-    return np.unique(np.concatenate([cuts, np.nextafter(heavy, np.inf)]))
+    with np.errstate(over="ignore", under="ignore"):
+        above = np.nextafter(heavy, np.inf)
+    return np.unique(np.concatenate([cuts, above[np.isfinite(above)]]))
 
 
 def _profile(series: pl.Series, bins: int) -> ColumnProfile:

@@ -48,11 +48,10 @@ def from_rows(
 
     records = [_record(row, columns or ()) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
-    series, violations = [], {}
+    series, violations = {}, {}
     for name in names:
         kind = reference.type_of(name) if reference else None
-        one, wrong = _column(name, [record.get(name) for record in records], kind)
-        series.append(one)
+        series[name], wrong = _column(name, [record.get(name) for record in records], kind)
         if wrong:
             violations[name] = wrong
     return Captured(pl.DataFrame(series), len(records), violations)

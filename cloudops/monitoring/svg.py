@@ -18,8 +18,19 @@ from .formats import clip, number
 WIDTH: Final = 380
 LEFT: Final = 40
 RIGHT: Final = 8
-#: The width of a category's name, in units.
-NAMES: Final = 112
+#: The most width of categories' names, in units, and how many characters fit into it.
+NAMES, LETTERS = 112, 17
+#: The distances between marks of time to choose from, in seconds.
+_MOMENTS: Final = (
+    1,
+    5,
+    15,
+    60,
+    300,
+    900,
+    1800,
+    *(hours * 3600 for hours in (1, 3, 6, 12, 24, 48, 168, 336, 720, 2160)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +116,13 @@ def bars(labels: Sequence[str], series: Sequence[Series], label: str) -> str:
     thick = 9 if len(series) < 4 else 6
     group = thick * len(series) + 7
     bottom = 8 + group * len(labels)
-    across = Scale(0, max(max(one.shares, default=0) for one in series) or 1, NAMES, WIDTH - RIGHT - 4)
-    parts = [_bar_grid(across, bottom), _axis_name(f"share of rows by {label}, %", (NAMES + WIDTH) / 2, bottom + 31)]
+    left = max(LEFT, NAMES * min(1.0, max(map(len, labels)) / LETTERS))
+    across = Scale(0, max(max(one.shares, default=0) for one in series) or 1, left, WIDTH - RIGHT - 4)
+    parts = [_bar_grid(across, bottom), _axis_name(f"share of rows by {label}, %", (left + WIDTH) / 2, bottom + 31)]
     for at, name in enumerate(labels):
         top = 8 + group * at
-        parts.append(_name(name, NAMES - 6, top + group / 2))
-        for order, one in enumerate(series):
-            width = across(one.shares[at]) - NAMES
-            y = top + order * thick
-            parts.append(
-                f'<rect class="{one.style} bar" x="{NAMES}" y="{y}" width="{width:.1f}" height="{thick - 1}"/>'
-            )
+        parts.append(_name(name, left - 6, top + group / 2))
+        parts += [_bar(one, at, across, top + order * thick, thick - 1) for order, one in enumerate(series)]
     return _figure(bottom + 36, f"Shares of {label}", parts)
 
 
@@ -191,7 +198,8 @@ def _mark(x: float, bottom: float, text: str) -> str:
 
 def _time_axis(across: Scale, bottom: float) -> str:
     span = across.high - across.low
-    moments = [across.low + span * at / 4 for at in range(5 if span else 1)]
+    step = next((one for one in _MOMENTS if span / one <= 5), span / 4)
+    moments = [at * step for at in range(math.ceil(across.low / step), math.floor(across.high / step) + 1)]
     marks = [_mark(across(at), bottom, _moment(at, span)) for at in moments]
     return f'<path class="base" d="M{LEFT} {bottom}H{WIDTH - RIGHT}"/>{"".join(marks)}'
 
@@ -201,6 +209,11 @@ def _moment(at: float, span: float) -> str:
     if span < 2 * 86400:
         return f"{when:%H:%M:%S}" if span < 600 else f"{when:%H:%M}"
     return f"{when.day} {when:%b}" if span < 400 * 86400 else f"{when:%b %Y}"
+
+
+def _bar(one: Series, at: int, across: Scale, y: float, height: float) -> str:
+    width = across(one.shares[at]) - across.start
+    return f'<rect class="{one.style} bar" x="{across.start:g}" y="{y}" width="{width:.1f}" height="{height}"/>'
 
 
 def _bar_grid(across: Scale, bottom: float) -> str:
@@ -216,7 +229,7 @@ def _axis_name(text: str, x: float, y: float) -> str:
 
 
 def _name(text: str, x: float, y: float) -> str:
-    shown, whole = escape(clip(text, 17)), escape(clip(text, 300))
+    shown, whole = escape(clip(text, LETTERS)), escape(clip(text, 300))
     return f'<text x="{x:g}" y="{y:g}" text-anchor="end">{shown}<title>{whole}</title></text>'
 
 

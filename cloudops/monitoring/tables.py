@@ -90,9 +90,16 @@ def _readers() -> dict[str, Callable[[Path], pl.DataFrame]]:
         ".parquet": lambda path: pl.read_parquet(path, glob=False),
         ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False),
         ".json": lambda path: pl.read_json(path, infer_schema_length=None),
-        ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
-        ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
     }
+
+
+def _json_lines(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    text = path.read_bytes()  # of a path, polars would take brackets for a pattern
+    return pl.read_ndjson(text, infer_schema_length=None) if text.strip() else pl.DataFrame()
 
 
 def _formats() -> str:
