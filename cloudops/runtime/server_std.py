@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             while discarded < LINGER_BYTES and time.monotonic() < deadline:
-                data = self.rfile.read1(65536)  # type: ignore[attr-defined]  # it is a BufferedReader
+                data = self.rfile.read1(65536)
                 if not data:
                     return
                 discarded += len(data)

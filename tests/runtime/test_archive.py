@@ -140,16 +140,17 @@ def test_without_an_installed_cloudops(archive: Path) -> None:
 
 
 def imports_of(path: Path) -> set[str]:
-    """The roots of all absolute imports, late ones included; relative ones must stay inside the runtime."""
-    depth = len(path.relative_to(PACKAGE).parts)
-    roots = set()
+    """The roots of all absolute imports, late ones included, without those of the runtime itself."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            roots |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
         elif isinstance(node, ast.ImportFrom):
-            assert node.level <= depth, f"{path}:{node.lineno} imports from outside the runtime"
-            roots |= {(node.module or "").split(".")[0]} if node.level == 0 else set()
-    return roots
+            inside = len(path.relative_to(PACKAGE).parts)
+            assert node.level <= inside, f"{path}:{node.lineno} imports from outside the runtime"
+    return {name.split(".")[0] for name in names if not f"{name}.".startswith("cloudops.runtime.")}
 
 
 def test_it_imports_the_standard_library_and_nothing_else_of_cloudops() -> None:

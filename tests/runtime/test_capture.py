@@ -60,7 +60,7 @@ def test_rotation(tmp_path: Path) -> None:
     capture = Capture(tmp_path, 1.0, "1", rotate_at=400)
     for number in range(20):
         keep(capture, number)
-    assert len(list(tmp_path.iterdir())) > 5
+    assert len(list(tmp_path.iterdir())) > 1
     assert all(path.stat().st_size <= 400 for path in tmp_path.iterdir())
     assert [line["inputs"] for line in lines(tmp_path)] == [[number] for number in range(20)]
 

@@ -20,8 +20,9 @@ def load(path: Path) -> TorchModel:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    jit: Any = torch.jit  # untyped where PyTorch is installed
     try:
-        module = torch.jit.load(str(path), map_location=device)
+        module = jit.load(str(path), map_location=device)
     except RuntimeError as error:
         raise Problem(
             f"{path} is no TorchScript file; save the model with torch.jit.script(model).save(...) or set a predictor"
