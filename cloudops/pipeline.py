@@ -72,7 +72,7 @@ class Pipeline:
             GateFailed: the evaluation misses a requirement; nothing was deployed.
             CloudopsError: anything else that went wrong; what was created stays, and a repeated run goes on from it.
         """
-        self.session.validate()
+        self.session.validate(self.steps)
         project = self.session.config.project if self.session.config else None
         for step in self.steps:
             if getattr(project, step, None) is not None:

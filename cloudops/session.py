@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from .preflight import Preflight
 from .provider import Capability, JobRequest, ModelInfo, Plan, Support
 from .refs import Listed, Phase, Ref
 from .requests import PENDING, Requests
+from .specs import STEPS
 from .submission import Submission
 
 if TYPE_CHECKING:
@@ -69,15 +70,21 @@ class Session:
         """Whether a run would work; creates nothing."""
         return self.provider.check()
 
-    def validate(self) -> None:
-        """Check every step of the project file against the provider; raises for the first problem."""
-        for step in ("prepare", "train", "evaluate"):
-            if (spec := self._configured(step)) is not None:
+    def validate(self, steps: Sequence[str] = STEPS) -> None:
+        """Check steps of the project file against the provider, its machines included; raises for the first problem."""
+        for step in steps:
+            spec = self._configured(step)
+            if spec is None:
+                continue
+            if step == "monitor":
+                self._preflight.monitor(spec)
+            elif step == "deploy":
+                self._preflight.deploy(spec)
+            else:
                 self._preflight.job(step, spec)
-        if (deploy := self._configured("deploy")) is not None:
-            self._preflight.deploy(deploy)
-        if (monitor := self._configured("monitor")) is not None:
-            self._preflight.monitor(monitor)
+        for step in steps:
+            if step != "monitor" and self._configured(step) is not None:
+                self.plan(step)
 
     def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
         """Start the data step, or find the same one; returns at once."""

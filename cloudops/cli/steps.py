@@ -118,7 +118,7 @@ def plan(**options: Any) -> None:
 
 def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **arguments: Any) -> None:
     session = _session(options)
-    session.validate()
+    session.validate(("prepare", step))
     project = session.config.project if session.config else None
     if project is not None and project.prepare is not None:
         _waiting("prepare", session.prepare(), session)

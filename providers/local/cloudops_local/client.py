@@ -68,18 +68,23 @@ class LocalClient:
 
         folder = self.layout.job(request.name)
         spec = self.job_spec(request)
+        building = mapping.index_credentials(self.environ) if spec.setup else {}
+        with _alone_in(folder.path):
+            self._write_job(request, folder)
+            self.index.add("jobs", request.name, request.lineage.project, request.step)
+            job.start(folder.run, spec, secrets={**building, **request.secrets})
+
+    def _write_job(self, request: JobRequest, folder: JobFolder) -> None:
+        from . import mapping
+
         checkpoints = self.layout.checkpoints(request.checkpoint or request.name)
-        for path in (folder.model, folder.output, folder.code, checkpoints, folder.run):
+        outputs = [folder.named_output(name) for name in request.spec.outputs]
+        for path in (folder.model, folder.output, folder.code, checkpoints, folder.run, *outputs):
             path.mkdir(parents=True, exist_ok=True)
-        for name in request.spec.outputs:
-            folder.named_output(name).mkdir(parents=True, exist_ok=True)
         _write(folder.contract, mapping.contract(request, folder, checkpoints))
         _write(folder.lineage, {**asdict(request.lineage), "requirements": request.requirements})
         if stages := mapping.stages(request, folder):
             _write(folder.path / "stages.json", stages)
-        self.index.add("jobs", request.name, request.lineage.project, request.step)
-        building = mapping.index_credentials(self.environ) if spec.setup else {}
-        job.start(folder.run, spec, secrets={**building, **request.secrets})
 
     def has_job(self, name: str) -> bool:
         """Whether the job was started: a client that is killed while it submits leaves a row without one."""

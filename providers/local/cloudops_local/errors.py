@@ -5,8 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from cloudops.errors import AuthError, CloudopsError, Conflict, InvalidRequest, NoCapacity, NotFound, ProviderError
+
+if TYPE_CHECKING:
+    from cloudops.refs import Ref
 
 _BY_ERRNO: dict[int, tuple[type[ProviderError], str]] = {
     errno.ENOSPC: (NoCapacity, "free some disk space and run again"),
@@ -22,7 +26,7 @@ _BY_ERRNO: dict[int, tuple[type[ProviderError], str]] = {
 
 
 @contextmanager
-def translated(operation: str, ref: object | None = None) -> Iterator[None]:
+def translated(operation: str, ref: Ref | None = None) -> Iterator[None]:
     """Turn the errors of the engine and of the operating system into those of cloudops; the cause is kept."""
     try:
         yield
@@ -33,7 +37,8 @@ def translated(operation: str, ref: object | None = None) -> Iterator[None]:
     except OSError as error:
         kind, hint = _BY_ERRNO.get(error.errno or 0, (ProviderError, None))
         code = errno.errorcode.get(error.errno or 0)
-        message = f"{operation}: {error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        where = error.filename or (f"/{ref.scope}" if ref is not None else "")
+        message = f"{operation}: {error.strerror or error}{f': {where}' if where else ''}"
         raise kind(message, code=code, provider="local", operation=operation, ref=ref, hint=hint) from error
     except ValueError as error:
         raise InvalidRequest(_text(error), provider="local", operation=operation, ref=ref) from error
