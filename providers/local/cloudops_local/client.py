@@ -8,6 +8,7 @@ import secrets as random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,20 +185,20 @@ class LocalClient:
         folder = self.layout.endpoint(request.endpoint)
         # The same version from another shell or a later cloudops has another PATH or runtime: what is served stays.
         version = service.version(folder, request.version) or self.version_spec(request)
-        _serve_from(self.layout.version(request.endpoint, request.version), request)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.index.add("endpoints", request.endpoint, request.project, "deploy")
         options = request.options
         policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
-        service.deploy(
-            folder,
-            version,
-            mapping.rollout(request),
-            port=options.port if options else None,
-            token=self._token(folder) if request.spec.auth == "token" else None,
-            secrets={**(mapping.index_credentials(self.environ) if version.setup else {}), **request.secrets},
-            policy=policy,
-        )
+        with _alone_in(folder):
+            _serve_from(self.layout.version(request.endpoint, request.version), request)
+            self.index.add("endpoints", request.endpoint, request.project, "deploy")
+            service.deploy(
+                folder,
+                version,
+                mapping.rollout(request),
+                port=options.port if options else None,
+                token=self._token(folder) if request.spec.auth == "token" else None,
+                secrets={**(mapping.index_credentials(self.environ) if version.setup else {}), **request.secrets},
+                policy=policy,
+            )
 
     def version_spec(self, request: DeployRequest) -> Any:
         """What the engine would serve for a request. Raises what stands in its way on this machine."""
@@ -262,6 +263,16 @@ class LocalClient:
         return self.layout.root
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other clients, and other threads of this one, from creating the same thing meanwhile."""
+    from cloudops.engine.files import locked
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "creating.lock"):
+        yield
+
+
 def _python(options: Any, settings: LocalTarget | None) -> str | None:
     given = options.python if options is not None else None
     chosen: str | None = given or (settings.python if settings is not None else None)
@@ -274,7 +285,7 @@ def _serve_from(folder: Path, request: DeployRequest) -> None:
         return
     from cloudops.store.snapshot import unpack
 
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     try:
         shutil.copytree(request.model.location, building / "model")
@@ -283,9 +294,6 @@ def _serve_from(folder: Path, request: DeployRequest) -> None:
             unpack(request.code.archive, building / "code")
         _write(building / "lineage.json", dict(request.model.lineage))
         os.rename(building, folder)
-    except OSError:
-        if not folder.exists():  # another client was not faster
-            raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
