@@ -24,7 +24,7 @@ def requires(*capabilities: Capability) -> Callable[[Test], Test]:
 class Contract:
     """The base of every contract.
 
-    A subclass, or its module, has a fixture ``rig`` of class scope or wider that yields a :class:`cloudops.testing.Rig`.
+    A subclass, or its module, has a fixture ``rig`` of class scope or wider: a :class:`cloudops.testing.Rig`.
     """
 
     @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .rig import Rig
 
-_SECRET = "swordfish, it's \"$HOME\""
+_SECRET = 'swordfish, it\'s "$HOME"'
 #: Bodies that no model can take: content type and bytes.
 _BAD = {
     "not JSON": ("application/json", b'{"instances": [{"x": 1,'),
@@ -138,14 +138,15 @@ class DeployAnswers(Contract):
         assert (found["errors"], found["client_errors"]) == (1, 1)
         assert 0.2 < found["latency_p50"] < 5
         assert found["latency_p50"] <= found["latency_p90"] <= found["latency_p99"]
-        assert endpoint.metrics(since=since - 3600, until=since - 1800) == [] or _by_name(
-            endpoint.metrics(since=since - 3600, until=since - 1800)
-        )["requests"] == 0
+        assert (
+            endpoint.metrics(since=since - 3600, until=since - 1800) == []
+            or _by_name(endpoint.metrics(since=since - 3600, until=since - 1800))["requests"] == 0
+        )
 
     def test_variables_reach_the_replicas(self, rig: Rig) -> None:
         session = rig.session()
-        endpoint = rig.deploy(session, deployment(session.project, envs={"CONTRACT_TEXT": "it's \"$HOME\" é"}))
-        assert endpoint.predict([{"ask": "variable", "name": "CONTRACT_TEXT"}]) == ["it's \"$HOME\" é"]
+        endpoint = rig.deploy(session, deployment(session.project, envs={"CONTRACT_TEXT": 'it\'s "$HOME" é'}))
+        assert endpoint.predict([{"ask": "variable", "name": "CONTRACT_TEXT"}]) == ['it\'s "$HOME" é']
 
     @requires(Capability.SECRETS)
     def test_secrets_reach_the_replicas_and_nothing_else(self, rig: Rig) -> None:

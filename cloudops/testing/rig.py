@@ -7,7 +7,8 @@ import enum
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -21,7 +22,7 @@ from cloudops.handles import Endpoint, Job
 from cloudops.provider import Capability, Support
 from cloudops.refs import Phase, Ref
 
-from .projects import write_project
+from .projects import job, write_project
 
 if TYPE_CHECKING:
     from cloudops.provider import Provider
@@ -84,10 +85,8 @@ class Rig:
 
     def close(self) -> None:
         """Delete what the sessions created, and close them."""
-        for session in self._sessions:
-            with contextlib.suppress(CloudopsError):
-                session.down()
-            session.provider.close()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(_end, self._sessions))
         self._sessions.clear()
 
     # Sessions
@@ -161,8 +160,8 @@ class Rig:
 
         Override it where a session's scope cannot be had from something that it creates.
         """
-        job = session.train(_nothing())
-        return Ref(job.ref.provider, job.ref.scope, kind, f"{session.project}-absent")
+        found = session.train(job("nothing"))
+        return Ref(found.ref.provider, found.ref.scope, kind, f"{session.project}-absent")
 
     def advance(self, seconds: float) -> None:
         """Let so much of the provider's time pass; a rig with a clock of its own need not wait for it."""
@@ -180,13 +179,13 @@ class Rig:
 
     def train(self, session: Session, spec: TrainSpec, **options: Any) -> Job:
         """Run a job and wait for its success."""
-        job = session.train(spec, **options)
-        job.wait(self.timeout, poll=self.poll)
-        return job
+        started = session.train(spec, **options)
+        started.wait(self.timeout, poll=self.poll)
+        return started
 
-    def ended(self, job: Job) -> Phase:
+    def ended(self, started: Job) -> Phase:
         """The phase in which a job ends, whatever it is."""
-        return self.until(job.status, lambda status: status.phase.final, f"{job.uri} to end").phase
+        return self.until(started.status, lambda status: status.phase.final, f"{started.uri} to end").phase
 
     def deploy(self, session: Session, spec: DeploySpec, **options: Any) -> Endpoint:
         """Deploy and wait until the endpoint has settled."""
@@ -205,18 +204,12 @@ class Rig:
                 pytest.fail(f"waited {self.timeout:g} s for {what}; the last look found {found!r}")
             time.sleep(self.poll)
 
-    def printed(self, job: Job, text: str) -> None:
+    def printed(self, started: Job, text: str) -> None:
         """Wait until the job has printed a line that contains ``text``."""
-        self.until(lambda: [line.text for line in job.logs()], lambda lines: any(text in one for one in lines), text)
+        self.until(lambda: [line.text for line in started.logs()], lambda lines: any(text in x for x in lines), text)
 
 
-@contextlib.contextmanager
-def nothing() -> Iterator[None]:
-    """A context in which nothing happens."""
-    yield
-
-
-def _nothing() -> TrainSpec:
-    from .projects import job
-
-    return job("nothing")
+def _end(session: Session) -> None:
+    with contextlib.suppress(CloudopsError):
+        session.down()
+    session.provider.close()

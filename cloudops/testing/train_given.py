@@ -67,7 +67,7 @@ NASTY: tuple[str | int | float | bool | None, ...] = (
     False,
     None,
 )
-_SECRET = "open sesame, it's \"$HOME\" é"
+_SECRET = 'open sesame, it\'s "$HOME" é'
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class TrainGiven(Contract):
         """One job with everything that is not gated by a capability."""
         params = {f"p{number}": value for number, value in enumerate(NASTY)}
         references = [f"${{{{params.{name}}}}}" for name in params]
-        envs = {"CONTRACT_QUOTES": "it's \"$HOME\" \\", "CONTRACT_EMPTY": "", "CONTRACT_UNICODE": "漢字 🎈"}
+        envs = {"CONTRACT_QUOTES": 'it\'s "$HOME" \\', "CONTRACT_EMPTY": "", "CONTRACT_UNICODE": "漢字 🎈"}
         done = rig.train(rig.session(), job("dump", *references, params=params, envs=envs))
         return Given(**said(done)[0])
 
@@ -104,7 +104,7 @@ class TrainGiven(Contract):
         assert given.environ["CLOUDOPS_PARAM_P4"] == "it's"
 
     def test_variables_reach_the_job_as_they_are(self, given: Given) -> None:
-        assert given.environ["CONTRACT_QUOTES"] == "it's \"$HOME\" \\"
+        assert given.environ["CONTRACT_QUOTES"] == 'it\'s "$HOME" \\'
         assert given.environ["CONTRACT_EMPTY"] == ""
         assert given.environ["CONTRACT_UNICODE"] == "漢字 🎈"
 

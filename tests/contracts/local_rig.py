@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from cloudops_local.layout import Layout
+
 from cloudops.engine import job as engine_job
 from cloudops.refs import Ref
 from cloudops.session import Session
 from cloudops.testing import Fault, Rig
-
-from cloudops_local.layout import Layout
 
 
 class LocalRig(Rig):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloudops.testing import DeployContract, Rig, TrainContract
+from cloudops.testing import DeployContract, ErrorContract, LifecycleContract, MonitorContract, Rig, TrainContract
 
 from .local_rig import LocalRig
 
@@ -22,4 +22,16 @@ class TestTrain(TrainContract):
 
 
 class TestDeploy(DeployContract):
+    pass
+
+
+class TestMonitor(MonitorContract):
+    pass
+
+
+class TestErrors(ErrorContract):
+    pass
+
+
+class TestLifecycle(LifecycleContract):
     pass
