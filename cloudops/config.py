@@ -56,7 +56,7 @@ class Config:
         return dict(self.project.targets[self.project.target].model_extra or {})
 
     def origin(self, place: Place) -> str:
-        """The layer that the value at ``place`` comes from."""
+        """The layer that the value at ``place``, or where there is none the nearest one around it, comes from."""
         return _origin(self.origins, place) or "default"
 
     def error(self, place: Place, message: str) -> ConfigError:
@@ -74,7 +74,7 @@ class Config:
             for key, child in value.items():
                 yield from self._values(child, (*place, key))
         elif value is not None:
-            yield dotted(place), value, self.origin(place)
+            yield dotted(place), value, self.origins.get(place, "default")
 
 
 def load(
@@ -102,9 +102,9 @@ def load(
     name = printable(str(file))
     data, lines = load_yaml(file)
     origins = {place: f"{name}:{line}" for place, line in lines.items() if place}
-    _one_place(data, origins)
     for text in assignments:
         _assign(data, origins, text)
+    _one_place(data, origins)
     _choose(data, origins, {key: environment.get(variable) or None for key, variable in ENVIRONMENT.items()}, "env")
     _choose(data, origins, {"provider": provider, "target": target}, "flag")
     _inherit(data, origins)
@@ -138,7 +138,7 @@ def _assign(data: dict[str, Any], origins: dict[Place, str], text: str) -> None:
     if not equals or not all(place):
         raise ConfigError(f"--set {shown(text)}: expected KEY=VALUE, such as --set train.params.lr=0.2")
     flag = f"--set {dotted(place)}"
-    parsed, _ = parse_yaml(value, lambda line: flag)
+    parsed, lines = parse_yaml(value, lambda line: flag)
     current: Any = data
     for index, part in enumerate(place[:-1]):
         if current.get(part) is None:
@@ -151,16 +151,18 @@ def _assign(data: dict[str, Any], origins: dict[Place, str], text: str) -> None:
     current[place[-1]] = parsed
     for known in [known for known in origins if known[: len(place)] == place]:
         del origins[known]
-    origins[place] = "--set"
+    origins.update({(*place, *inside): "--set" for inside in [(), *lines]})
     _forget_target(data, origins, place)
 
 
 def _one_place(data: Mapping[str, Any], origins: Mapping[Place, str]) -> None:
-    """Refuse a file that names both a provider and a target."""
-    if data.get("provider") is not None and data.get("target") is not None:
-        other = origins[("provider",)]
+    """Refuse a layer that names both a provider and a target."""
+    if data.get("provider") is None or data.get("target") is None:
+        return
+    provider, target = origins[("provider",)], origins[("target",)]
+    if (provider == "--set") == (target == "--set"):
         hint = "a target names its provider, so set one of them"
-        raise ConfigError(f"{origins[('target',)]}: target: {other} sets provider too; {hint}")
+        raise ConfigError(f"{target}: target: {provider} sets provider too; {hint}")
 
 
 def _forget_target(data: dict[str, Any], origins: dict[Place, str], place: Place) -> None:
