@@ -228,7 +228,7 @@ def _silence(uri: str, error: Exception) -> ProviderError:
         hint = "set SSL_CERT_FILE where a private authority signed it"
         return InvalidRequest(f"{shown}: the certificate is not trusted: {reason.verify_message}", hint=hint)
     if isinstance(reason, TimeoutError):
-        return Unavailable(f"{shown}: no answer within {TIMEOUT:.0f} s", hint="try again later")
+        return Unavailable(f"{shown}: no answer within {TIMEOUT:g} s", hint="try again later")
     if isinstance(reason, str):
         return InvalidRequest(f"{shown}: {redact(reason)}", hint="check the address")
     return Unavailable(f"{shown}: {redact(str(reason) or type(reason).__name__)}", hint="try again later")
