@@ -86,7 +86,7 @@ def _card(title: str, meaning: str, report: Report, fill: Callable[[PeriodReport
 
 
 def _facts(pairs: Sequence[tuple[str, str]]) -> str:
-    return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in pairs)}</dl>'
+    return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{esc(value)}</dd>" for name, value in pairs)}</dl>'
 
 
 def _volume(period: PeriodReport, style: str) -> str:
@@ -139,7 +139,7 @@ def _variety(period: PeriodReport, style: str) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    return esc(formats.enumeration([formats.clip(name, 40) for name in names], 3))
+    return formats.enumeration([formats.clip(name, 40) for name in names], 3)
 
 
 def _versions(report: Report) -> str:
@@ -168,7 +168,7 @@ def _version(version: VersionMetrics, broken: set[tuple[str | None, str]]) -> st
         (late, "p99", formats.seconds(version.latency_p99)),
         ("", "watched", formats.duration(version.seconds)),
     )
-    filled = "".join(f'<td{style} data-label="{label}">{value}</td>' for style, label, value in cells)
+    filled = "".join(f'<td{style} data-label="{label}">{esc(value)}</td>' for style, label, value in cells)
     return f"<tbody><tr><th>{esc(version.version)}</th>{filled}</tr></tbody>"
 
 

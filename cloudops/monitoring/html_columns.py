@@ -70,7 +70,7 @@ def _column_rows(report: Report, name: str, broken: Broken) -> str:
     shown = shown_periods(report, name)
     unit = f", {esc(report.units[name])}" if name in report.units else ""
     kind = shown[0].column.kind
-    title = f'<th rowspan="{len(shown)}">{esc(formats.clip(name, 120))}<small>{kind}{unit}</small></th>'
+    title = f'<th rowspan="{len(shown)}">{esc(formats.clip(name, 120))}<small>{esc(kind)}{unit}</small></th>'
     rows = []
     for at, one in enumerate(shown):
         cells = _cells(one, broken.get((one.period.label, name), frozenset()))
@@ -95,22 +95,23 @@ def _cells(shown: Shown, broken: Set[str]) -> str:
         (
             f'<td class="left plain">{shown.key}</td>',
             f'<td class="left plain"><span>{spark}{note}</span></td>',
-            _cell("PSI", formats.distance(column.psi) + _meter(column.psi), "over" if "psi" in broken else ""),
+            _cell("PSI", formats.distance(column.psi), "over" if "psi" in broken else "", _meter(column.psi)),
             _cell("KS", formats.distance(column.ks), "over" if "ks" in broken else ""),
             _cell("JS", formats.distance(column.js), "over" if "js" in broken else ""),
             _cell("χ²", formats.distance(column.chi2), "over" if "chi2_pvalue" in broken else ""),
             _cell("p", formats.pvalue(pvalue), ""),
-            _cell("missing", _missing(column), "bad" if "missing" in broken else ""),
+            _cell("missing", formats.share(column.missing), "bad" if "missing" in broken else "", _usual(column)),
             _cell("new / out", _beyond(column), "bad" if broken & _BEYOND else ""),
             f'<td class="plain last">{badge(verdict_of([column]))}</td>',
         )
     )
 
 
-def _cell(label: str, text: str, style: str) -> str:
+def _cell(label: str, text: str, style: str, beside: str = "") -> str:
+    """A cell of escaped text, with markup beside it."""
     style = "empty" if text == formats.NOTHING else style
     styled = f' class="{style}"' if style else ""
-    return f'<td data-label="{label}"{styled}><span>{text}</span></td>'
+    return f'<td data-label="{label}"{styled}><span>{esc(text)}{beside}</span></td>'
 
 
 def _meter(psi: float | None) -> str:
@@ -118,10 +119,9 @@ def _meter(psi: float | None) -> str:
     return "" if psi is None else f'<span class="meter"><i style="width:{min(psi, 1.0) * 100:.0f}%"></i></span>'
 
 
-def _missing(column: ColumnReport) -> str:
+def _usual(column: ColumnReport) -> str:
     usual = column.missing_reference or 0.0
-    beside = f"<small>reference {formats.share(usual)}</small>" if usual >= 0.005 else ""
-    return formats.share(column.missing) + beside
+    return f"<small>reference {esc(formats.share(usual))}</small>" if usual >= 0.005 else ""
 
 
 def _beyond(column: ColumnReport) -> str:
@@ -130,7 +130,7 @@ def _beyond(column: ColumnReport) -> str:
         for share, what in ((column.types, "wrong type"), (column.outside, "out"), (column.new_categories, "new"))
         if share
     ]
-    return "<br>".join(found) or formats.NOTHING
+    return ", ".join(found) or formats.NOTHING
 
 
 def _chart_card(report: Report, name: str, shown: Sequence[Shown], broken: Broken) -> str:

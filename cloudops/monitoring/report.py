@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from .codec import decode
-from .formats import clip, enumeration
+from .formats import clean, clip, enumeration
 
 FORMAT: Final = "cloudops-report/1"
 
@@ -297,7 +297,7 @@ class Report:
     def lines(self) -> list[str]:
         """The findings as plain text, one per line: the verdict, then every violated check."""
         details = (f"{label}: {check.detail}" if label else check.detail for label, check in self.violations())
-        return [f"{self.name}: {self.headline()}", *details]
+        return [clean(line) for line in (f"{self.name}: {self.headline()}", *details)]
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The report as one JSON document.
