@@ -35,8 +35,9 @@ def init(folder: Path, name: str | None, output: str) -> None:
 def check(**options: Any) -> int:
     """See whether a run would work: the project file, the provider, credentials, quota. Creates nothing."""
     session = project_session(options)
-    session.validate()
     results = session.check()
+    if all(result.ok for result in results):
+        session.validate()
     if wants_json():
         document([{"name": r.name, "ok": r.ok, "detail": r.detail, "hint": r.hint} for r in results])
     else:

@@ -199,6 +199,9 @@ def _mentions(text: str, requirement: str) -> bool:
     name = _NAME.match(requirement)
     if name is None:
         return False
+    address = requirement.partition("@")[2].strip()
+    if address and address in text:
+        return True
     pattern = re.sub(r"[-_.]+", "[-_.]+", name[0].lower())
     return re.search(rf"(?<![\w.-]){pattern}(?![\w-])", text.lower()) is not None
 

@@ -79,7 +79,7 @@ def start(
             folder.write_state(JobState("pending", created=time.time(), id=os.urandom(16).hex()))
             folder.write_spec(spec)
             _launch(folder, lock, secrets)
-        except BaseException:
+        except Exception:  # not on Ctrl-C: the supervisor may be at work by then
             folder.forget()
             raise
         finally:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from .job_rank import Command, Rank, Sinks
 from .job_wishes import Wishes
 from .limits import tree_memory
+from .log_writer import LINE_LIMIT
 from .process import ProcessId, descendants, signal_all
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _TICK = 0.5
 _ENDING_TICK = 0.05
+_GATHER = 0.002
 _LINGER = 2.0  # seconds that what a finished rank leaves running has after SIGTERM
 _GIVE_UP = 30.0  # seconds after SIGKILL; a process that is still there hangs in the kernel
 _MEMORY_LOAD = 20  # looking at memory takes at most one part in so many of a core
@@ -114,11 +116,17 @@ class Attempt:
         """Wait until something happens or is due, and take over output."""
         ready = self._selector.select(self._patience(time.monotonic()))
         now = time.monotonic()
+        sizes = []
         for key, _ in ready:
             if key.data is None:
                 self._wishes.clear()
-            elif not key.data.copy(now):
+                continue
+            sizes.append(key.data.copy(now))
+            if not sizes[-1]:
                 self._selector.unregister(key.data)
+        if sizes and max(sizes) < LINE_LIMIT:
+            # Unbuffered programs write every few bytes: let some gather instead of waking for each.
+            time.sleep(_GATHER)
 
     def _patience(self, now: float) -> float:
         """Seconds until something has to be looked at."""
@@ -247,7 +255,8 @@ def _group(process: psutil.Process) -> int | None:
 
 def _unstartable(command: Command, error: OSError) -> str:
     name = f"{command.name}: " if command.name else ""
-    return f"{name}cannot start {command.argv[0]!r}: {error.strerror} ({error.filename})"
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{name}cannot start {command.argv[0]!r}: {error.strerror}{place}"
 
 
 def _size(count: int) -> str:

@@ -85,8 +85,11 @@ class JobFolder:
         data = data.ljust(-(-len(data) // _PAGE) * _PAGE)
         try:
             self._replace_state(data)
-        except OSError:
-            self._overwrite_state(data)
+        except OSError as error:
+            try:
+                self._overwrite_state(data)
+            except FileNotFoundError:
+                raise error from None
 
     def read_state(self) -> JobState | None:
         """The state, or None where there is none.

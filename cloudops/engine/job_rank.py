@@ -79,16 +79,16 @@ class Rank:
         self._process.returncode = code
         self.exit = 128 - code if code < 0 else code
 
-    def copy(self, now: float) -> bool:
-        """Take over what can be read now, at most one chunk; False when there was nothing. Waits if not readable."""
+    def copy(self, now: float) -> int:
+        """Take over what can be read now and return its size, at most LINE_LIMIT; 0 at the end. Waits for some."""
         if self._output is None:
-            return False
+            return 0
         data = os.read(self._output, LINE_LIMIT)
         if data:
             self._keep(self._lines.feed(data, now))
-            return True
-        self.close()
-        return False
+        else:
+            self.close()
+        return len(data)
 
     def idle(self, now: float) -> None:
         """To be called now and then: shows the progress bar that was held back."""

@@ -83,10 +83,10 @@ class Proxy:
         """Answer one request of a client."""
         if request.path == _HEALTH:
             return self._health()
-        if not request.rel_url.raw_path.startswith("/"):
-            return _refuse(400, f"cannot serve the path {request.raw_path[:200]!r}")
         if request.method == "CONNECT":
             return _refuse(405, "CONNECT is not served here", {"Allow": "GET, HEAD, POST, OPTIONS"})
+        if not request.rel_url.raw_path.startswith("/"):
+            return _refuse(400, f"cannot serve the path {request.raw_path[:200]!r}")
         if not self._authorized(request):
             return _refuse(401, "a token is needed: Authorization: Bearer <token>", _CHALLENGE)
         pin = request.headers.get(VERSION_HEADER)

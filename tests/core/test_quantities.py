@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from cloudops import quantities
 from cloudops.quantities import Accelerators, Amount, Requirement
 
-settings.register_profile("core", derandomize=True, database=None, deadline=None, max_examples=500)
-settings.load_profile("core")
+thorough = settings(derandomize=True, database=None, deadline=None, max_examples=500)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@thorough
 @given(st.floats(0.001, 1e9, exclude_max=True), st.booleans())
 def test_amounts_come_back(value: float, at_least: bool) -> None:
     amount = Amount(value, at_least)
@@ -26,11 +26,13 @@ def test_amounts_come_back(value: float, at_least: bool) -> None:
         assert quantities.amount(value) == amount
 
 
+@thorough
 @given(st.floats(0.001, 1e10, exclude_max=True))
 def test_durations_come_back(seconds: float) -> None:
     assert quantities.duration(quantities.format_duration(seconds)) == seconds
 
 
+@thorough
 @given(st.integers(1, 2**31), st.sampled_from([1, 60, 3600, 86400, 604800]))
 def test_whole_durations_come_back_in_a_unit(count: int, size: int) -> None:
     seconds = float(count * size)
@@ -40,17 +42,20 @@ def test_whole_durations_come_back_in_a_unit(count: int, size: int) -> None:
         assert text.rstrip("smhdw").isdecimal()
 
 
+@thorough
 @given(st.floats(0, 1))
 def test_shares_come_back(value: float) -> None:
     assert quantities.share(quantities.format_share(value)) == value
 
 
+@thorough
 @given(st.sampled_from(["<", "<=", "==", ">=", ">"]), FINITE)
 def test_requirements_come_back(operator: str, value: float) -> None:
     requirement = Requirement(operator, value)
     assert quantities.requirement(str(requirement)) == requirement
 
 
+@thorough
 @given(st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,50}", fullmatch=True), st.integers(1, 9999))
 def test_accelerators_come_back(name: str, count: int) -> None:
     accelerators = Accelerators(name, count)
@@ -70,6 +75,7 @@ ANYTHING = st.one_of(
 
 
 @pytest.mark.parametrize("parse", PARSERS)
+@thorough
 @given(given=ANYTHING)
 def test_anything_is_taken_or_refused_with_what_was_expected(parse: Callable[[object], Any], given: object) -> None:
     try:

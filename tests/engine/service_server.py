@@ -34,6 +34,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self):
+        if self.path == "/early":
+            self.close_connection = True
+            return self.answer(413, {"error": "too large"})
         body = self.body()
         if self.path == "/crash":
             os._exit(9)

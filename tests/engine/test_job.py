@@ -306,3 +306,22 @@ def test_a_relative_folder_is_understood(jobs, monkeypatch):
     job.start(folder, JobSpec(python("print(1)"), cwd=str(jobs.root)))
     assert until(lambda: job.read(folder).final)
     assert job.log_tail(folder) == ["1"]
+
+
+def test_a_job_that_closes_its_output_goes_on(jobs):
+    state = jobs.run(python("import os, time; os.close(1); os.close(2); time.sleep(0.7); os._exit(5)"))
+    assert (state.phase, state.reason) == ("failed", "exit code 5")
+    assert 0.6 < state.ended - state.started < 5
+
+
+def test_a_client_that_is_interrupted_while_it_starts_a_job_leaves_it_to_its_supervisor(jobs, monkeypatch):
+    launch = job._launch
+
+    def interrupted(*arguments):
+        launch(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "_launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.start(python("print('ran')"))
+    assert job.wait(jobs.root / "job", 20).phase == "succeeded"

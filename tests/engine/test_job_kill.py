@@ -192,7 +192,9 @@ def test_a_process_of_the_recorded_number_that_is_another_is_left_alone(jobs):
     try:
         text = json.loads((folder / "state.json").read_text())
         rank = {**text["supervisor"], "pid": other.pid, "started": time.time() + 3600, "stamp": "another boot:1"}
-        (folder / "state.json").write_text(json.dumps({**text, "phase": "running", "ranks": [rank], "supervisor": rank}))
+        (folder / "state.json").write_text(
+            json.dumps({**text, "phase": "running", "ranks": [rank], "supervisor": rank})
+        )
         assert job.read(folder).phase == "failed"
         assert other.poll() is None
     finally:
@@ -233,13 +235,13 @@ while __import__("subprocess").run(["pgrep", "-f", str(root / "job")], capture_o
 """
 
 
-def on_a_small_disk(tmp_path: Path, *arguments: str) -> dict[str, object]:
-    """What FULL prints when its folder is on a file system of one megabyte."""
+def on_a_small_disk(tmp_path: Path, script: str, *arguments: str) -> dict[str, object]:
+    """What ``script`` prints when its folder is on a file system of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f'mount -t tmpfs -o size=1m none "{disk}" && exec "$@"'
-    command = ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", FULL, str(disk), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**ENV, "HOME": "/root"})
+    command = ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", script, str(disk), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=ENV)
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip(f"cannot make a small disk here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
@@ -248,7 +250,7 @@ def on_a_small_disk(tmp_path: Path, *arguments: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("code", "phase"), [("0", "succeeded"), ("3", "failed")])
 def test_a_full_disk_loses_log_lines_but_not_the_end(tmp_path, code, phase):
-    state = on_a_small_disk(tmp_path, "keep", code)
+    state = on_a_small_disk(tmp_path, FULL, "keep", code)
     assert (state["phase"], state["exit_code"]) == (phase, int(code))
     assert state["ended"] is not None
     assert state["log"][0] == "before"
@@ -256,7 +258,7 @@ def test_a_full_disk_loses_log_lines_but_not_the_end(tmp_path, code, phase):
 
 
 def test_a_disk_that_was_full_for_a_while_leaves_a_notice_in_each_gap(tmp_path):
-    state = on_a_small_disk(tmp_path, "free", "0")
+    state = on_a_small_disk(tmp_path, FULL, "free", "0")
     assert state["log"][-1] == "after"
     notices = [line for line in state["log"] if line.endswith("lines are missing here: No space left on device")]
     assert 1 <= len(notices) < 10
@@ -264,3 +266,33 @@ def test_a_disk_that_was_full_for_a_while_leaves_a_notice_in_each_gap(tmp_path):
     assert sum(int(line.split()[1]) for line in notices) == lost
     kept = [line for line in state["log"] if line.startswith("lost line")]
     assert len(kept) + lost == 2000
+
+
+STARTS_WHEN_FULL = """
+import json, os, sys
+from pathlib import Path
+from cloudops.engine import job
+
+root = Path(sys.argv[1])
+file = os.open(root / "ballast", os.O_WRONLY | os.O_CREAT)
+try:
+    while True: os.write(file, b"x" * 4096)
+except OSError:
+    pass
+spec = job.JobSpec(("true",), cwd=str(root / "cwd"))
+try:
+    job.start(root / "job", spec)
+except OSError as error:
+    refused = str(error)
+left = [path.name for path in (root / "job").glob("*.json")]
+os.truncate(root / "ballast", 0)
+job.start(root / "job", spec)
+print(json.dumps({"refused": refused, "left": left, "then": job.wait(root / "job", 20).phase}))
+"""
+
+
+def test_a_start_on_a_full_disk_says_so_and_leaves_no_job(tmp_path):
+    seen = on_a_small_disk(tmp_path, STARTS_WHEN_FULL)
+    assert "No space left on device" in seen["refused"]
+    assert seen["left"] == []
+    assert seen["then"] == "succeeded"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from cloudops.engine import job
 
 from .jobs import Jobs, python, running
@@ -76,12 +78,8 @@ def test_values_too_short_to_be_secret_do_not_ruin_the_log(jobs):
     assert [line.value for line in job.metrics(jobs.root / "job")] == [111.0]
 
 
-def test_a_supervisor_that_dies_at_once_does_not_leave_the_client_waiting(jobs, monkeypatch, tmp_path):
+def test_a_supervisor_that_dies_at_once_does_not_leave_the_client_waiting(jobs, monkeypatch):
     # It ends without reading the secrets, which are more than its pipe holds.
     monkeypatch.setattr(sys, "executable", "/bin/true")
-    try:
+    with pytest.raises(RuntimeError, match="ended without a word"):
         jobs.start(("true",), secrets={"BIG": "x" * 1_000_000})
-    except RuntimeError as error:
-        assert "ended without a word" in str(error)
-    else:
-        raise AssertionError("it was not noticed")

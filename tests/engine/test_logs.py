@@ -37,7 +37,9 @@ def test_lines_of_all_ranks_come_by_time(tmp_path):
 
 def test_odd_lines_are_given_as_they_are(tmp_path):
     (tmp_path / "logs").mkdir()
-    content = b"1.5 tab\tand \xff bytes\r\n1.6 two  blanks \n1.7 line\xe2\x80\xa8separator\x0b\x0c\x1c.\nno stamp\n1.8 cut"
+    content = (
+        b"1.5 tab\tand \xff bytes\r\n1.6 two  blanks \n1.7 line\xe2\x80\xa8separator\x0b\x0c\x1c.\nno stamp\n1.8 cut"
+    )
     (tmp_path / "logs" / "rank-0.log").write_bytes(content)
     assert texts(logs.read(tmp_path)) == [
         "tab\tand � bytes\r",
@@ -49,7 +51,9 @@ def test_odd_lines_are_given_as_they_are(tmp_path):
 
 
 LINES = st.lists(
-    st.tuples(st.floats(1e9, 2e9).map(lambda value: round(value, 6)), st.sampled_from(["", "x", "é" * 40, "y" * 70000])),
+    st.tuples(
+        st.floats(1e9, 2e9).map(lambda value: round(value, 6)), st.sampled_from(["", "x", "é" * 40, "y" * 70000])
+    ),
     max_size=40,
 )
 

@@ -58,7 +58,10 @@ def test_a_progress_bar_that_stands_still_is_shown():
 
 def test_long_lines_are_split_between_characters():
     text = ("é" * LINE_LIMIT).encode()
-    for chunks in ([text[i : i + LINE_LIMIT] for i in range(0, len(text), LINE_LIMIT)], [text[:70000], text[70000:] + b"\n"]):
+    for chunks in (
+        [text[i : i + LINE_LIMIT] for i in range(0, len(text), LINE_LIMIT)],
+        [text[:70000], text[70000:] + b"\n"],
+    ):
         found = lines_of(*chunks)
         assert b"".join(found) == text
         assert max(map(len, found)) <= LINE_LIMIT

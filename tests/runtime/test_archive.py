@@ -3,7 +3,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +15,8 @@ import pytest
 import cloudops
 import cloudops.runtime
 from cloudops.runtime.archive import build
+
+from .rig import python39
 
 PACKAGE = Path(cloudops.runtime.__file__).parent
 # What the runtime may use when it is there: imported late, inside the function that needs it.
@@ -36,15 +37,6 @@ OPTIONAL = {
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("arc hive"))
-
-
-def python39() -> str:
-    """A Python 3.9 that runs; pyenv's shim of that name may be there without one behind it."""
-    found = [shutil.which("python3.9"), *map(str, Path.home().glob(".pyenv/versions/3.9.*/bin/python"))]
-    for path in filter(None, found):
-        if subprocess.run([path, "-c", "pass"], check=False, capture_output=True).returncode == 0:
-            return path
-    pytest.skip("no Python 3.9 on this machine")
 
 
 def run(*argv: object, **environ: str) -> str:

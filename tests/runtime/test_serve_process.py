@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from .rig import PREDICTOR, SERVERS, Running, send, serving, start, wait_for
+from cloudops.runtime.archive import build
+
+from .rig import PREDICTOR, SERVERS, Running, python39, send, serving, start, wait_for
 
 SLOW_TO_LOAD = """
 import pathlib, time
@@ -95,7 +97,7 @@ def test_requests_in_flight_are_finished(server: str, tmp_path: Path) -> None:
         idle = running.connect()
         assert send(idle, "GET", "/ping").status == 200
         results: list[object] = []
-        thread = sleeping(running, 1.0, results)
+        thread = sleeping(running, 1.5, results)
         running.process.send_signal(signal.SIGTERM)
         # Health checks fail at once; what arrives on old and on new connections is answered still.
         wait_for(lambda: running.request("GET", "/ping").status == 503)
@@ -160,7 +162,7 @@ def test_a_second_signal_ends_it_now(server: str, tmp_path: Path) -> None:
 def test_health_is_live_while_the_model_is_busy(server: str, tmp_path: Path) -> None:
     with serving(tmp_path, server, CLOUDOPS_THREADS=1) as running:
         results: list[object] = []
-        threads = [sleeping(running, 0.4, results)]
+        threads = [sleeping(running, 1.5, results)]
         threads += [threading.Thread(target=lambda: results.append(running.request("POST", "/score", [[1]])))]
         threads[1].start()
         assert running.request("GET", "/ping").status == 200
@@ -212,8 +214,10 @@ def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], message: str)
     assert line.startswith(f"[cloudops] error: {message}")
 
 
-def test_without_uvicorn_the_standard_server_serves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("python", ["this", "3.9"])
+def test_without_uvicorn_the_standard_server_serves(tmp_path: Path, python: str) -> None:
     """A Python that has nothing installed."""
+    interpreter = sys.executable if python == "this" else python39()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from cloudops.runtime.main import main; sys.exit(main(['serve']))"
     )
@@ -224,9 +228,7 @@ def test_without_uvicorn_the_standard_server_serves(tmp_path: Path) -> None:
         "CLOUDOPS_PREDICTOR": str(tmp_path / "predictor.py"),
         "CLOUDOPS_READY_FILE": str(tmp_path / "ready"),
     }
-    from cloudops.runtime.archive import build
-
-    argv = [sys.executable, "-S", "-E", "-c", code, str(build(tmp_path))]
+    argv = [interpreter, "-S", "-E", "-c", code, str(build(tmp_path))]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(argv, env=env, cwd="/", stdout=log, stderr=log, text=True)
     running = Running(process, 0, tmp_path)
