@@ -8,7 +8,6 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -218,6 +217,6 @@ def _predictions(content_type: str, body: bytes) -> list[Any]:
     return list(np.load(io.BytesIO(body)).tolist())
 
 
-def _by_name(points: list[MetricPoint]) -> Mapping[str, float]:
+def _by_name(points: list[MetricPoint]) -> dict[str, float]:
     assert len({point.labels.get("version") for point in points}) <= 1
     return {point.name: point.value for point in points}
