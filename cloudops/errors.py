@@ -28,7 +28,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from .refs import Status
@@ -219,6 +219,12 @@ class JobFailed(CloudopsError):
         super().__init__(message, provider=provider, operation=operation, ref=ref, hint=hint)
         self.status = status
         self.log_tail = tuple(log_tail)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickling calls an exception's class with its message only; this one needs its status too."""
+        from functools import partial
+
+        return partial(type(self), self.message, status=self.status), (), self.__dict__
 
 
 class GateFailed(CloudopsError):
