@@ -19,6 +19,7 @@
     │   ├── NoCapacity
     │   ├── Throttled                   retryable
     │   ├── Unavailable                 retryable
+    │   ├── DeploymentFailed            a version did not become ready, or was rolled back
     │   └── UnknownProviderError
     ├── JobFailed                       status, log_tail
     ├── GateFailed                      a metric of the evaluation misses its requirement
@@ -38,6 +39,7 @@ __all__ = [
     "CloudopsError",
     "ConfigError",
     "Conflict",
+    "DeploymentFailed",
     "GateFailed",
     "InvalidRequest",
     "JobFailed",
@@ -190,6 +192,12 @@ class Unavailable(ProviderError):
     """The service does not answer or fails on its side."""
 
     retryable_by_default = True
+
+
+class DeploymentFailed(ProviderError):
+    """A version did not become ready or erred; where one was live before, that one goes on serving."""
+
+    exit_code = 1
 
 
 class UnknownProviderError(ProviderError):

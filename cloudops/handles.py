@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError, JobFailed, ProviderError, WaitTimeout
+from .errors import ConfigError, DeploymentFailed, JobFailed, ProviderError, WaitTimeout
 from .provider import ProviderContext
 from .refs import Phase, Ref
 from .registry import create_provider, provider_info
@@ -145,10 +145,10 @@ class Endpoint(Handle):
         on_change: OnChange | None = None,
         sleep: Sleep = time.sleep,
     ) -> Status:
-        """Wait until the endpoint has settled: the last deployment serves, or was rolled back (``reason`` says so).
+        """Wait until the last deployment serves.
 
         Raises:
-            ProviderError: it failed; the message has the reason.
+            DeploymentFailed: it did not become ready, or was rolled back; the message has the reason.
             WaitTimeout: the timeout passed first; the deployment goes on.
         """
 
@@ -156,15 +156,21 @@ class Endpoint(Handle):
             return status.phase is Phase.READY or status.phase is Phase.FAILED or status.phase.final
 
         status = _wait(self.status, settled, self.uri, timeout, poll, on_change, sleep)
-        if status.phase is not Phase.READY:
-            raise ProviderError(
-                f"the endpoint {self.ref.id} is {status.phase}: {status.reason or 'no reason given'}",
-                provider=self.ref.provider,
-                operation="deploy",
-                ref=self.ref,
-                hint=f"its log: cloudops logs {self.uri}",
-            )
+        if status.phase is not Phase.READY or status.refused:
+            raise self._failure(status)
         return status
+
+    def _failure(self, status: Status) -> DeploymentFailed:
+        what = f"the endpoint {self.ref.id} is {status.phase}"
+        if status.refused:
+            what = f"the version {status.refused} of {self.ref.id} does not serve, the one before goes on"
+        return DeploymentFailed(
+            f"{what}: {status.reason or 'no reason given'}",
+            provider=self.ref.provider,
+            operation="deploy",
+            ref=self.ref,
+            hint=f"its log: cloudops logs {self.uri}",
+        )
 
     @property
     def url(self) -> str | None:

@@ -108,6 +108,7 @@ class Status:
         attempt: 1 for the first, higher after retries.
         traffic: for an endpoint, the share of each version in percent.
         url: for an endpoint, where it answers.
+        refused: for an endpoint, the version of the last deployment when it was rolled back by itself.
         details: what else the provider tells, JSON values only.
     """
 
@@ -121,6 +122,7 @@ class Status:
     attempt: int | None = None
     traffic: Mapping[str, float] = field(default_factory=dict)
     url: str | None = None
+    refused: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

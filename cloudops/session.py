@@ -224,7 +224,10 @@ class Session:
         if job is None:
             if planning:
                 return f"{PENDING}{name}>"
-            raise ConfigError(f"{name} is not there: the step {head} has not succeeded yet", hint=f"run {head} first")
+            hint = f"run {head} first"
+            if rest == "model":
+                hint += ", or name a model version (`cloudops models` lists them) with --model"
+            raise ConfigError(f"{name} is not there: {head} has not succeeded with this code and data", hint=hint)
         if rest == "model":
             return str(self.provider.trainer.model(job.ref).ref)
         return job.outputs()[rest.removeprefix("outputs.")]

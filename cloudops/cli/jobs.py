@@ -170,8 +170,11 @@ def models(**options: Any) -> None:
 
 def status_document(status: Status) -> dict[str, Any]:
     """A status as JSON."""
-    fields = ("phase", "reason", "native", "created", "started", "ended", "exit_code", "attempt", "traffic", "url")
-    return {name: getattr(status, name) for name in fields} | {"details": status.details}
+    fields = ("phase", "reason", "native", "created", "started", "ended", "exit_code", "attempt", "url", "refused")
+    return {name: getattr(status, name) for name in fields} | {
+        "traffic": dict(status.traffic),
+        "details": dict(status.details),
+    }
 
 
 def show_listing(items: list[Listed], headings: list[str]) -> None:

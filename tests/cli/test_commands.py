@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,31 @@ def test_init_makes_a_project_that_is_valid(project: Project, tmp_path: Path) ->
 
 def test_completion_completes_commands(project: Project) -> None:
     assert "_CLOUDOPS_COMPLETE" in project.run("completion", "bash").stdout
+
+
+def test_completion_in_a_shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_CLOUDOPS_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "cloudops tr")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert project.run().stdout.split() == ["plain,train", "plain,traffic"]
+    monkeypatch.setenv("COMP_WORDS", "cloudops train --prov")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert project.run().stdout.split() == ["plain,--provider"]
+
+
+def test_status_imports_only_what_it_needs(project: Project) -> None:
+    uri = project.json("train")["uri"]
+    code = (
+        "import sys; from cloudops.cli.main import _run; "
+        f"_run(['status', {uri!r}]); _run(['logs', {uri!r}]); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "succeeded" in done.stdout
+    roots = {module.split(".")[0] for module in done.stderr.split()}
+    heavy = {"pydantic", "yaml", "rich", "polars", "numpy", "scipy", "aiohttp", "asyncio", "psutil", "urllib3", "http"}
+    assert not roots & heavy
+    assert "urllib.request" not in done.stderr.split()
+    assert "importlib.metadata" not in done.stderr.split()
 
 
 def test_an_unknown_command_names_the_nearest(project: Project) -> None:

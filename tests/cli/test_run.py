@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from .conftest import Project, interrupt
 
@@ -132,6 +135,42 @@ def test_a_new_version_takes_over_and_can_be_rolled_back(project: Project) -> No
     while project.json("predict", "--row", '{"x": 1}')["predictions"] != [2]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_a_broken_version_is_rolled_back_and_the_old_one_serves(project: Project) -> None:
+    model = project.json("run")["train"]["uri"].replace("/jobs/", "/models/")
+    predictor = project.folder / "src" / "predictor.py"
+    good = predictor.read_text()
+    predictor.write_text("def load(model_dir):\n    raise RuntimeError('no such weights')\ndef predict(m, i): ...\n")
+    assert "or name a model version" in project.run("deploy", code=2).stderr
+    failed = project.run("deploy", "--model", model, code=1)
+    assert "does not serve, the one before goes on: rolled back" in failed.stderr
+    assert "no such weights" in failed.stderr
+    assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [2]
+    predictor.write_text(good.replace("row[", "2 * row["))
+    project.run("deploy", "--model", model)
+    assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [4]
+
+
+def test_a_first_version_that_fails_leaves_nothing_running(project: Project) -> None:
+    (project.folder / "src" / "predictor.py").write_text("def load(model_dir): 1 / 0\ndef predict(m, i): ...\n")
+    failed = project.run("run", code=1)
+    assert "ZeroDivisionError" in failed.stderr
+    status = project.json("status", "small")
+    assert status["phase"] == "failed"
+    folder = str(project.folder / ".cloudops" / "local" / "endpoints")
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [command for command in commands if any(folder in word for word in command)]
+
+
+def test_a_port_in_use_is_named(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        project.edit("name: small\n", f"name: small\noverrides: {{local: {{deploy: {{port: {port}}}}}}}\n")
+        refused = project.run("run", code=3)
+    assert str(port) in refused.stderr
+    assert "in use" in refused.stderr
+    project.run("run")
 
 
 def test_new_starts_another_job(project: Project) -> None:

@@ -74,6 +74,7 @@ def endpoint_status(state: ServiceState) -> Status:
         native=state.phase,
         traffic={version.name: version.traffic for version in state.versions if version.traffic},
         url=state.url,
+        refused=_refused(state),
         details={
             "versions": {
                 version.name: {
@@ -86,6 +87,13 @@ def endpoint_status(state: ServiceState) -> Status:
             }
         },
     )
+
+
+def _refused(state: ServiceState) -> str:
+    """The version that was rolled back, as long as nothing was asked for since."""
+    if not state.reason.startswith("rolled back: ") or state.observed_generation < state.generation:
+        return ""
+    return next((version.name for version in state.versions if version.state == "failed"), "")
 
 
 def metric_points(lines: Sequence[Any]) -> list[MetricPoint]:
