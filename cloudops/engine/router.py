@@ -1,4 +1,4 @@
-"""The process behind an endpoint's URL: ``python -m cloudops.engine.router DIR LISTEN``.
+"""The process behind an endpoint's URL: ``python -m cloudops.engine.router DIR LISTEN CONTROL``.
 
 It accepts on the inherited socket LISTEN, which the supervisor holds too: while a router is being replaced, clients
 wait in that socket's queue instead of being refused. It holds ``DIR/router.lock`` while it lives.
@@ -35,11 +35,11 @@ _SHUTDOWN = 30.0
 class Router:
     """Serves on ``listener`` until stopped by the supervisor or by SIGTERM, then ends after its open requests."""
 
-    def __init__(self, paths: Paths, listener: int, secrets: Secrets) -> None:
+    def __init__(self, paths: Paths, listener: int, control: int, secrets: Secrets) -> None:
         self._secrets = secrets
         self._balancer = Balancer()
         self._recorder = Recorder(paths.stats)
-        self._link = SupervisorLink(paths, listener, secrets, self._on_message, self._report)
+        self._link = SupervisorLink(paths, (listener, control), secrets, self._on_message, self._report)
         self._listener = listener
         self._stop = asyncio.Event()
         self._routed = asyncio.Event()
@@ -105,7 +105,7 @@ class Router:
 
 def main(arguments: list[str]) -> int:
     """Serve until stopped."""
-    directory, listener = arguments
+    directory, listener, control = arguments
     secrets = Secrets.pop(os.environ)
     paths = Paths(directory)
     lock = paths.router_lock()
@@ -115,13 +115,13 @@ def main(arguments: list[str]) -> int:
             print(f"another router serves {paths.root}", file=sys.stderr)  # noqa: T201
             return 1
         time.sleep(0.02)
-    _run(paths, int(listener), secrets)
+    _run(paths, int(listener), int(control), secrets)
     return 0
 
 
-def _run(paths: Paths, listener: int, secrets: Secrets) -> None:
+def _run(paths: Paths, listener: int, control: int, secrets: Secrets) -> None:
     async def serve() -> None:
-        await Router(paths, listener, secrets).run()
+        await Router(paths, listener, control, secrets).run()
 
     try:
         import uvloop  # a third faster, where it is installed

@@ -26,12 +26,12 @@ class SupervisorLink:
     def __init__(
         self,
         paths: Paths,
-        listener: int,
+        inherited: tuple[int, int],
         secrets: Secrets,
         on_message: Callable[[dict[str, Any]], None],
         report: Callable[[], dict[str, Any]],
     ) -> None:
-        self._paths, self._listener, self._secrets = paths, listener, secrets
+        self._paths, self._inherited, self._secrets = paths, inherited, secrets
         self._on_message, self._report = on_message, report
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -39,13 +39,18 @@ class SupervisorLink:
         """Keep a supervisor and stay connected to it; to be cancelled."""
         pause = 0.0
         while True:
-            with contextlib.suppress(OSError, ValueError):
-                await self._talk()
+            if self._supervised():
                 pause = 0.0
+                with contextlib.suppress(OSError, ValueError):
+                    await self._talk()
             await asyncio.sleep(pause)
-            pause = min(max(2 * pause, 0.05), _SLOWEST_RETRY)
-            with contextlib.suppress(OSError, ValueError):
-                self._revive()
+            if not self._supervised():
+                pause = min(max(2 * pause, 0.1), _SLOWEST_RETRY)
+                with contextlib.suppress(OSError, ValueError):
+                    self._revive()
+
+    def _supervised(self) -> bool:
+        return self._paths.supervisor_lock().held_by_someone()
 
     async def _talk(self) -> None:
         """Connect, and listen and report until the supervisor is gone."""
@@ -61,25 +66,25 @@ class SupervisorLink:
 
     async def _reports(self, writer: asyncio.StreamWriter) -> None:
         writer.write(encode({"router": os.getpid()}))
-        while True:
+        # A connection that no supervisor has taken yet does not end with the supervisor, hence the look at its lock.
+        while self._supervised():
             writer.write(encode(self._report()))
             await writer.drain()
             await asyncio.sleep(_REPORT_PERIOD)
+        writer.close()
 
     def _revive(self) -> None:
-        """Start a supervisor, unless one holds the lock: that one may not listen yet."""
+        """Start a supervisor, unless the last one that we started has not come as far as its lock."""
         if self._child is not None and self._child.poll() is None:
-            return
-        if self._paths.supervisor_lock().held_by_someone():
             return
         with self._paths.supervisor_log.open("ab") as sink:
             self._child = subprocess.Popen(
-                supervisor_command(self._paths, self._listener, -1),
+                supervisor_command(self._paths, *self._inherited, -1),
                 cwd=self._paths.root,
                 env={**os.environ, **self._secrets.variable()},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                pass_fds=(self._listener,),
+                pass_fds=self._inherited,
             )

@@ -165,9 +165,12 @@ def _merge(into: dict[str, Counts], versions: Mapping[str, Counts]) -> None:
 
 
 def _by_minute(entries: Iterable[tuple[int, Mapping[str, Counts]]]) -> Bins:
+    """One entry a minute, at its first second with traffic: not before the endpoint was made."""
     bins: Bins = {}
+    firsts: dict[int, int] = {}
     for second, versions in entries:
-        _merge(bins.setdefault(second - second % _MINUTE, {}), versions)
+        first = firsts.setdefault(second // _MINUTE, second)
+        _merge(bins.setdefault(first, {}), versions)
     return bins
 
 

@@ -257,7 +257,11 @@ def delete(directory: Path, *, wait: float = 90.0) -> None:
     with locked(paths.client_lock):
         desired = paths.read_desired()
         if desired is not None and not desired.deleted:
-            paths.write_desired(replace(desired, generation=desired.generation + 1, deleted=True))
+            try:
+                paths.write_desired(replace(desired, generation=desired.generation + 1, deleted=True))
+            except OSError:  # a full disk: whoever cleans up has to succeed
+                service_launch.abolish(paths)
+                return
     if wait or not paths.running():
         service_launch.end(paths, wait)
 

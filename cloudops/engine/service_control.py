@@ -1,7 +1,8 @@
 """The supervisor's socket: the router reports there and is told its routes, clients hand over secrets.
 
-JSON objects, one a line. A connection that ends says that the other side died. The socket lies in the endpoint's
-directory and only its owner may use it.
+JSON objects, one a line. The socket lies in the endpoint's directory and only its owner may use it. It is made once,
+when an endpoint is launched, and handed on from supervisor to router to supervisor like the one for HTTP: who connects
+while there is no supervisor waits for the next, and restarting one needs no room on the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LINE_LIMIT = 1 << 24
 
 
 def listen(paths: Paths) -> socket.socket:
-    """Bind the control socket in place of a dead supervisor's; the caller holds the supervisor lock.
+    """Bind the control socket of an endpoint that does not run; the caller holds the client lock.
 
     Raises:
         OSError: it cannot be created there.
@@ -105,7 +106,7 @@ class Link:
         self.waiting: dict[str, int] = {}
 
     async def serve(self, server: socket.socket) -> None:
-        """Begin to answer on the socket from :func:`listen`."""
+        """Begin to answer on the control socket."""
         self._server = await asyncio.start_unix_server(self._connected, sock=server, limit=_LINE_LIMIT)
 
     def close(self) -> None:

@@ -20,10 +20,15 @@ _LOG_LIMIT = 1 << 20
 
 
 class Gate:
-    """Keeps one router running behind ``listener``, whose queue holds new connections while there is none."""
+    """Keeps one router running behind ``listener``, whose queue holds new connections while there is none.
 
-    def __init__(self, paths: Paths, listener: socket.socket, secrets: Secrets, link: Link) -> None:
-        self.paths, self.listener, self.secrets, self.link = paths, listener, secrets, link
+    The router holds the supervisor's socket ``control`` too, for the next supervisor.
+    """
+
+    def __init__(
+        self, paths: Paths, listener: socket.socket, control: socket.socket, secrets: Secrets, link: Link
+    ) -> None:
+        self.paths, self.listener, self.control, self.secrets, self.link = paths, listener, control, secrets, link
         self.process: ProcessId | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._starts: list[float] = []
@@ -65,18 +70,18 @@ class Gate:
 
     def _start(self) -> None:
         self._starts.append(time.monotonic())
-        fd = self.listener.fileno()
+        inherited = (self.listener.fileno(), self.control.fileno())
         with self.paths.router_log.open("ab") as sink:
             if sink.tell() > _LOG_LIMIT:
                 sink.truncate(0)
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", ROUTER, str(self.paths.root), str(fd)],
+                [sys.executable, "-P", "-m", ROUTER, str(self.paths.root), *map(str, inherited)],
                 env={**os.environ, **self.secrets.variable()},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                pass_fds=(fd,),
+                pass_fds=inherited,
             )
         self.process = ProcessId.of(self._child.pid)
         self.link.heard = time.monotonic()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .files import locked, read_json, write_json
 from .process import spawn_detached
-from .service_control import ask
+from .service_control import ask, listen
 from .service_find import SUPERVISOR, sweep
 from .service_paths import Paths
 from .service_secrets import Secrets
@@ -129,21 +129,33 @@ def end(paths: Paths, patience: float) -> None:
             write_json(paths.observed, {**(observed or {}), **asdict(state)})
 
 
-def supervisor_command(paths: Paths, listener: int, ready: int) -> list[str]:
+def abolish(paths: Paths) -> None:
+    """End an endpoint without writing anything: it is then as if it had never been. Under the client lock.
+
+    Raises:
+        OSError: not even its file can be removed (a file system that is read-only).
+    """
+    paths.desired.unlink()
+    sweep(paths.root, grace=5.0)
+
+
+def supervisor_command(paths: Paths, listener: int, control: int, ready: int) -> list[str]:
     """How a supervisor is started; ``ready`` is the descriptor that it reports to, -1 for none."""
-    return [sys.executable, "-P", "-m", SUPERVISOR, str(paths.root), str(listener), str(ready)]
+    return [sys.executable, "-P", "-m", SUPERVISOR, str(paths.root), str(listener), str(control), str(ready)]
 
 
 def _launch(paths: Paths, listener: socket.socket, secrets: Secrets) -> None:
     hear, tell = os.pipe()
     try:
-        spawn_detached(
-            supervisor_command(paths, listener.fileno(), tell),
-            log=paths.supervisor_log,
-            cwd=paths.root,
-            env={**os.environ, **secrets.variable()},
-            pass_fds=(listener.fileno(), tell),
-        )
+        with listen(paths) as control:
+            inherited = (listener.fileno(), control.fileno(), tell)
+            spawn_detached(
+                supervisor_command(paths, *inherited),
+                log=paths.supervisor_log,
+                cwd=paths.root,
+                env={**os.environ, **secrets.variable()},
+                pass_fds=inherited,
+            )
     finally:
         os.close(tell)
     with os.fdopen(hear, "rb") as pipe:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from .service_find import SHIM
 from .service_paths import Paths
 from .service_shim import Task, describe, last_words
 from .service_types import VersionSpec
+
+_OWN = "cloudops-ready-"
 
 
 class Replica:
@@ -98,7 +101,9 @@ class Replica:
         if self.child is not None:
             self.child.wait()
         with contextlib.suppress(OSError):
-            self.ready_file.unlink()
+            self.ready_file.unlink(missing_ok=True)
+            if self.ready_file.parent.name.startswith(_OWN):
+                self.ready_file.parent.rmdir()
 
 
 def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
@@ -107,9 +112,9 @@ def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: in
     Raises:
         OSError: the shim could not be started (no memory, too many processes).
     """
-    ready_file = paths.ready / f"{spec.name}-{index}-{uuid.uuid4().hex[:8]}.json"
     capture = paths.capture / spec.name
     _make(paths.ready, capture)
+    ready_file = _writable(paths.ready) / f"{spec.name}-{index}-{uuid.uuid4().hex[:8]}.json"
     own = {
         "CLOUDOPS_HOST": "127.0.0.1",
         "CLOUDOPS_PORT": "0",
@@ -162,6 +167,20 @@ def _make(*directories: Path) -> None:
     for directory in directories:
         with contextlib.suppress(OSError):
             directory.mkdir(parents=True, exist_ok=True)
+
+
+def _writable(directory: Path) -> Path:
+    """``directory``, or one of our own elsewhere where its disk is full: replicas have to come up then too."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            probe.write(bytes(256))
+            return directory
+    except OSError:
+        pass
+    for other in ("/dev/shm", None):
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix=_OWN, dir=other))
+    return directory
 
 
 def _cores(cpus: float | None) -> int:

@@ -1,4 +1,4 @@
-"""The process that keeps an endpoint as it is desired: ``python -m ...service_supervisor DIR LISTEN READY``.
+"""The process that keeps an endpoint as it is desired: ``python -m ...service_supervisor DIR LISTEN CONTROL READY``.
 
 It holds ``DIR/lock`` while it lives. Several times a second it compares ``desired.json``, the plan of the rollout and
 the processes, and acts on the difference. Everything that it decides is in ``observed.json`` and everything that it
@@ -21,7 +21,7 @@ from typing import Any
 from . import service_report, service_routes
 from .files import Lock
 from .rollout import Plan, Seen, advance, count
-from .service_control import Link, listen
+from .service_control import Link
 from .service_find import SHIM, find
 from .service_gate import Gate
 from .service_paths import Paths
@@ -38,10 +38,12 @@ _FIRST_LOOK = 2.0
 class Supervisor:
     """Owns the endpoint in ``paths`` while the caller holds its lock."""
 
-    def __init__(self, paths: Paths, listener: socket.socket, secrets: Secrets, desired: Desired) -> None:
+    def __init__(
+        self, paths: Paths, listener: socket.socket, control: socket.socket, secrets: Secrets, desired: Desired
+    ) -> None:
         self.paths, self.secrets, self.desired = paths, secrets, desired
         self.link = Link(self._on_client)
-        self.gate = Gate(paths, listener, secrets, self.link)
+        self.gate = Gate(paths, listener, control, secrets, self.link)
         self.pools: dict[str, Pool] = {}
         self.board = service_report.Board(paths)
         before = self.board.load()
@@ -53,9 +55,10 @@ class Supervisor:
         self._poked = asyncio.Event()
         self._told = ""
 
-    async def run(self, control: socket.socket) -> None:
+    async def run(self) -> None:
         """Work until the endpoint is deleted or its first version has failed."""
-        await self.link.serve(control)
+        # A socket of its own: asyncio closes the one that it serves on.
+        await self.link.serve(self.gate.control.dup())
         self.gate.adopt()
         self._adopt_replicas()
         # Not before: routes that leave out replicas nobody has looked at yet would stop the traffic.
@@ -217,7 +220,7 @@ class Supervisor:
 
 def main(arguments: list[str]) -> int:
     """Serve until the endpoint is deleted; tells the starter through descriptor READY (-1: nobody) how it went."""
-    directory, listener, ready = arguments
+    directory, listener, control, ready = arguments
     secrets = Secrets.pop(os.environ)
     paths = Paths(directory)
     try:
@@ -227,17 +230,19 @@ def main(arguments: list[str]) -> int:
         desired = paths.read_desired()
         if desired is None:
             raise OSError(f"{paths.desired} is not there: nothing to serve")
-        control = listen(paths)
     except (OSError, ValueError) as error:
         _tell(int(ready), str(error))
         return 1
     _tell(int(ready), "")
-    asyncio.run(_serve(paths, int(listener), secrets, desired, control))
+    sockets = (socket.socket(fileno=int(number)) for number in (listener, control))
+    asyncio.run(_serve(paths, *sockets, secrets=secrets, desired=desired))
     return 0
 
 
-async def _serve(paths: Paths, listener: int, secrets: Secrets, desired: Desired, control: socket.socket) -> None:
-    await Supervisor(paths, socket.socket(fileno=listener), secrets, desired).run(control)
+async def _serve(
+    paths: Paths, listener: socket.socket, control: socket.socket, *, secrets: Secrets, desired: Desired
+) -> None:
+    await Supervisor(paths, listener, control, secrets, desired).run()
 
 
 def _tell(descriptor: int, problem: str) -> None:

@@ -63,7 +63,9 @@ class Endpoint:
     def up(self, version: VersionSpec, *arguments: Any, timeout: float = 30.0, **more: Any) -> ServiceState:
         """Deploy and wait for the result."""
         more.setdefault("policy", FAST)
-        return service.wait(self.directory, service.deploy(self.directory, version, *arguments, **more), timeout=timeout)
+        return service.wait(
+            self.directory, service.deploy(self.directory, version, *arguments, **more), timeout=timeout
+        )
 
     @property
     def state(self) -> ServiceState:

@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from .service_rig import FAST, Endpoint, bad, endpoint, spec, until
 
 from cloudops.engine import service
 from cloudops.engine.service import Policy, Rollout, ServiceConflict
+
+from .service_rig import FAST, Endpoint, bad, endpoint, spec, until
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_lost_endpoint_is_seen_and_resumed(one: Endpoint) -> None:
     assert lost.reason.startswith("lost: its processes are gone")
     with pytest.raises(ServiceConflict, match="does not run"):
         service.set_traffic(one.directory, {"v1": 100})
-    with pytest.raises(ValueError, match="has a token.*give it again"):
+    with pytest.raises(ValueError, match=r"has a token.*give it again"):
         service.resume(one.directory)
     again = service.wait(one.directory, service.resume(one.directory, token="sesame"), timeout=30)
     assert (again.phase, again.port) == ("ready", state.port)
@@ -264,7 +265,7 @@ def test_damaged_files_are_named(one: Endpoint) -> None:
     desired = one.directory / "desired.json"
     text = desired.read_text()
     desired.write_text("nonsense")
-    with pytest.raises(ValueError, match="desired.json is damaged"):
+    with pytest.raises(ValueError, match=r"desired\.json is damaged"):
         service.read(one.directory)
     time.sleep(0.3)
     desired.write_text(text)
