@@ -199,7 +199,8 @@ def _show_run(result: dict[str, Any], options: dict[str, Any]) -> None:
             click.echo(line)
     if "deploy" in result:
         file = f" -f {options['file']}" if options.get("file") else ""
-        click.echo(f"\nThe endpoint goes on serving; `cloudops down{file}` deletes what this project created.")
+        click.echo("\nThe endpoint goes on serving. To delete what this project created:")
+        click.echo(f"  cloudops down{file}")
 
 
 def _metrics(part: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ def choose(where: str, framework: str | None, requirements: str | None, python: 
     the version that is asked for; in every other case an isolated environment, cached by its content.
 
     Raises:
-        ConfigError: the framework is not known here.
+        ConfigError: the framework is not known here, a requirement cannot be isolated, or the interpreter does not run.
     """
     wanted = _framework(where, framework)
     if requirements is None and (wanted is None or _satisfied(*wanted, python)):
@@ -49,7 +49,12 @@ def choose(where: str, framework: str | None, requirements: str | None, python: 
     if wanted is not None:
         distribution, version = wanted
         lines = [f"{distribution}=={version}.*", *FRAMEWORKS[_name(framework)][1], *lines]
-    built = environment(lines, cache_dir=cache(), python=python or sys.executable)
+    try:
+        built = environment(lines, cache_dir=cache(), python=python or sys.executable)
+    except ValueError as error:
+        raise ConfigError(f"{where}.requirements: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{where}: the interpreter {python or sys.executable} does not run: {error}") from error
     return Interpreter(str(built.python), tuple(tuple(command) for command in built.setup()))
 
 

@@ -40,12 +40,12 @@ def gpu_ids(step: str, wanted: Accelerators | None) -> tuple[str, ...]:
     """
     if wanted is None:
         return ()
-    from cloudops.engine.limits import gpus
+    from cloudops.engine.limits import find_gpus
 
-    found = gpus()
+    found, why = find_gpus()
     matching = [gpu for gpu in found if wanted.name.lower() in gpu.name.lower()]
     if len(matching) < wanted.count:
-        there = ", ".join(gpu.name for gpu in found) or "none"
+        there = ", ".join(gpu.name for gpu in found) or f"none: {why}"
         raise UnsupportedFeature(
             f"{step}.resources.accelerators: this machine has not {wanted} (GPUs here: {there})",
             provider="local",
