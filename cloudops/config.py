@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from . import references
 from .errors import ConfigError
 from .problems import describe, shown
-from .specs import Project
+from .specs import FROM_FILE, Project
 from .suggest import nearest
 from .yamlfile import Place, dotted, kind_of, printable
 from .yamlfile import load as load_yaml
@@ -120,7 +120,7 @@ def validate(
 ) -> Any:
     """``data`` as an instance of ``model``, or a ConfigError of one line that names file, line and key."""
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=FROM_FILE)
     except ValidationError as error:
         place, message = describe(error, model, data, prefix)
         raise ConfigError(f"{_origin(origins, place) or fallback}: {message}") from None

@@ -6,6 +6,7 @@ Strict: an unknown key, a wrong type or a wrong unit is an error. Quantities are
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
+#: The validation context of what comes from a file, where a number without its unit would be a guess.
+FROM_FILE = {"from_file": True}
+
+
 def _quantity(parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, *, number: bool = False) -> Any:
     schema: dict[str, Any] = {"type": "string", "pattern": pattern}
     if number:
@@ -35,10 +41,26 @@ def _quantity(parse: Callable[[object], Any], show: Callable[[Any], str], patter
     return PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema)
 
 
+def _in_python_a_number(parse: Callable[[object], float], show: Callable[[float], str]) -> Callable[..., float]:
+    """Python code passes what the annotation says, seconds or a share; or the notation, as the file must."""
+
+    def check(given: object, info: ValidationInfo) -> float:
+        number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+        return parse(show(float(given)) if number and info.context != FROM_FILE else given)  # type: ignore[arg-type]
+
+    return check
+
+
 _AMOUNT = _quantity(quantities.amount, str, r"^[0-9]+(\.[0-9]+)?\+?$", number=True)
 _ACCELERATORS = _quantity(quantities.accelerators, str, r"^[A-Za-z][A-Za-z0-9_.-]*(:[0-9]{1,4})?$")
-_DURATION = _quantity(quantities.duration, quantities.format_duration, r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$")
-_SHARE = _quantity(quantities.share, quantities.format_share, r"^[0-9]+(\.[0-9]+)?\s*%$")
+_DURATION = _quantity(
+    _in_python_a_number(quantities.duration, quantities.format_duration),
+    quantities.format_duration,
+    r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$",
+)
+_SHARE = _quantity(
+    _in_python_a_number(quantities.share, quantities.format_share), quantities.format_share, r"^[0-9]+(\.[0-9]+)?\s*%$"
+)
 _REQUIREMENT = _quantity(
     quantities.requirement, str, r"^(>=|<=|==|>|<)\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 )
@@ -51,7 +73,9 @@ def _shown(notation: str) -> dict[str, Any]:
 
 Amount = Annotated[quantities.Amount, *_AMOUNT]
 Accelerators = Annotated[quantities.Accelerators, *_ACCELERATORS]
+#: Seconds; in the file always with a unit.
 Duration = Annotated[float, *_DURATION]
+#: 0 to 1; in the file always a percentage.
 Share = Annotated[float, *_SHARE]
 Requirement = Annotated[quantities.Requirement, *_REQUIREMENT]
 
@@ -108,40 +132,42 @@ class Strict(BaseModel):
 class Resources(Strict):
     """The machine that each node of a job, or each replica of an endpoint, gets."""
 
-    cpus: Amount | None = Field(None, description="CPUs: 4, or 4+ for at least 4")
-    memory: Amount | None = Field(None, description="Gigabytes of memory: 16, or 16+")
-    accelerators: Accelerators | None = Field(None, description="Kind and count, such as T4:1")
-    use_spot: bool = Field(False, description="Take interruptible capacity; the job resumes from its checkpoints")
-    num_nodes: int = Field(1, ge=1, le=1000, description="Machines that run the command together")
-    disk_size: int | None = Field(None, ge=1, le=65536, description="Gigabytes of disk")
-    instance_type: Text | None = Field(None, description="A provider's own machine type; not portable")
+    cpus: Amount | None = Field(default=None, description="CPUs: 4, or 4+ for at least 4")
+    memory: Amount | None = Field(default=None, description="Gigabytes of memory: 16, or 16+")
+    accelerators: Accelerators | None = Field(default=None, description="Kind and count, such as T4:1")
+    use_spot: bool = Field(
+        default=False, description="Take interruptible capacity; the job resumes from its checkpoints"
+    )
+    num_nodes: int = Field(default=1, ge=1, le=1000, description="Machines that run the command together")
+    disk_size: int | None = Field(default=None, ge=1, le=65536, description="Gigabytes of disk")
+    instance_type: Text | None = Field(default=None, description="A provider's own machine type; not portable")
 
 
 class ReplicaResources(Strict):
     """The machine that each replica of an endpoint gets."""
 
-    cpus: Amount | None = Field(None, description="CPUs: 2, or 2+ for at least 2")
-    memory: Amount | None = Field(None, description="Gigabytes of memory: 4, or 4+")
-    accelerators: Accelerators | None = Field(None, description="Kind and count, such as T4:1")
-    instance_type: Text | None = Field(None, description="A provider's own machine type; not portable")
+    cpus: Amount | None = Field(default=None, description="CPUs: 2, or 2+ for at least 2")
+    memory: Amount | None = Field(default=None, description="Gigabytes of memory: 4, or 4+")
+    accelerators: Accelerators | None = Field(default=None, description="Kind and count, such as T4:1")
+    instance_type: Text | None = Field(default=None, description="A provider's own machine type; not portable")
 
 
 class StepSpec(Strict):
     """What every job has: a command, its code, and what it needs."""
 
     command: Text = Field(description="A shell command; ${{inputs.x}}, ${{outputs.x}} and ${{params.x}} are filled in")
-    code: Text = Field(".", description="The folder that the command runs in; .gitignore is honoured")
-    framework: Framework | None = Field(None, description="Framework and version, such as sklearn@1.7")
-    image: Text | None = Field(None, description="A container image instead of a framework")
-    requirements: Text | None = Field(None, description="A pip requirements file, for an isolated environment")
-    inputs: dict[Key, Text] = Field({}, description="Name to path, glob or s3:// gs:// azureml:// https:// URI")
-    outputs: list[Key] = Field([], description="Names of the folders that the command fills")
-    params: dict[Key, Scalar] = Field({}, description="Name to value, for ${{params.x}} in the command")
-    envs: dict[EnvName, Value] = Field({}, description="Environment variables of the job")
-    secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
+    code: Text = Field(default=".", description="The folder that the command runs in; .gitignore is honoured")
+    framework: Framework | None = Field(default=None, description="Framework and version, such as sklearn@1.7")
+    image: Text | None = Field(default=None, description="A container image instead of a framework")
+    requirements: Text | None = Field(default=None, description="A pip requirements file, for an isolated environment")
+    inputs: dict[Key, Text] = Field(default={}, description="Name to path, glob or s3:// gs:// azureml:// https:// URI")
+    outputs: list[Key] = Field(default=[], description="Names of the folders that the command fills")
+    params: dict[Key, Scalar] = Field(default={}, description="Name to value, for ${{params.x}} in the command")
+    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of the job")
+    secrets: list[EnvName] = Field(default=[], description="Names only; the values come from the caller's environment")
     resources: Resources = Field(default_factory=Resources, description="The machine that each node gets")
-    timeout: Duration | None = Field(None, description="The longest that one attempt may run")
-    retries: int = Field(0, ge=0, le=30, description="Further attempts after a failure")
+    timeout: Duration | None = Field(default=None, description="The longest that one attempt may run")
+    retries: int = Field(default=0, ge=0, le=30, description="Further attempts after a failure")
 
     @model_validator(mode="after")
     def _exclusive(self) -> StepSpec:
@@ -175,8 +201,8 @@ class TrainSpec(StepSpec):
 class EvaluateSpec(StepSpec):
     """A job that measures a model (``${{inputs.model}}``) and a gate on what it measured."""
 
-    model: Text | None = Field(None, description="The URI of a model version; by default the one just trained")
-    require: dict[Text, Requirement] = Field({}, description='Metric to bound, such as auc: ">= 0.70"')
+    model: Text | None = Field(default=None, description="The URI of a model version; by default the one just trained")
+    require: dict[Text, Requirement] = Field(default={}, description='Metric to bound, such as auc: ">= 0.70"')
 
     @model_validator(mode="after")
     def _no_input_named_model(self) -> EvaluateSpec:
@@ -188,8 +214,10 @@ class EvaluateSpec(StepSpec):
 class Traffic(Strict):
     """How requests move from the live version to a new one."""
 
-    canary: Share | None = Field(None, description="Share that the new version gets first; all at once without it")
-    bake: Duration | None = Field(None, description="How long the new version is watched at that share")
+    canary: Share | None = Field(
+        default=None, description="Share that the new version gets first; all at once without it"
+    )
+    bake: Duration | None = Field(default=None, description="How long the new version is watched at that share")
 
     @model_validator(mode="after")
     def _together(self) -> Traffic:
@@ -203,29 +231,37 @@ class Traffic(Strict):
 class Capture(Strict):
     """Which requests are kept, with their predictions, for monitoring."""
 
-    sample: Share = Field(1.0, description="Share of the requests that are kept", json_schema_extra=_shown("100%"))
+    sample: Share = Field(
+        default=1.0, description="Share of the requests that are kept", json_schema_extra=_shown("100%")
+    )
 
 
 class DeploySpec(Strict):
     """A model version behind an endpoint."""
 
     endpoint: Name = Field(description="The endpoint's name; deploying to it again updates it")
-    model: Text | None = Field(None, description="Model version URI or a folder; by default the one just trained")
-    predictor: Text | None = Field(None, description="A file with load(model_dir) and predict(model, instances)")
-    framework: Framework | None = Field(None, description="By default that of the training")
-    image: Text | None = Field(None, description="A container image instead of a framework")
-    requirements: Text | None = Field(None, description="By default those of the training")
-    envs: dict[EnvName, Value] = Field({}, description="Environment variables of the replicas")
-    secrets: list[EnvName] = Field([], description="Names only; the values come from the caller's environment")
+    model: Text | None = Field(
+        default=None, description="Model version URI or a folder; by default the one just trained"
+    )
+    predictor: Text | None = Field(
+        default=None, description="A file with load(model_dir) and predict(model, instances)"
+    )
+    framework: Framework | None = Field(default=None, description="By default that of the training")
+    image: Text | None = Field(default=None, description="A container image instead of a framework")
+    requirements: Text | None = Field(default=None, description="By default those of the training")
+    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of the replicas")
+    secrets: list[EnvName] = Field(default=[], description="Names only; the values come from the caller's environment")
     resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine of each replica")
-    min_replicas: int = Field(1, ge=0, le=1000, description="Replicas that are always there")
-    max_replicas: int | None = Field(None, ge=1, le=1000, description="By default min_replicas: no scaling")
+    min_replicas: int = Field(default=1, ge=0, le=1000, description="Replicas that are always there")
+    max_replicas: int | None = Field(default=None, ge=1, le=1000, description="By default min_replicas: no scaling")
     traffic: Traffic = Field(default_factory=Traffic, description="How a new version takes over")
     readiness_timeout: Duration = Field(
-        300.0, description="How long a new version may take to answer", json_schema_extra=_shown("5m")
+        default=300.0, description="How long a new version may take to answer", json_schema_extra=_shown("5m")
     )
-    capture: Capture | None = Field(None, description="Keep requests and predictions for monitoring")
-    auth: Literal["none", "token"] | None = Field(None, description="By default what the provider does: see its page")
+    capture: Capture | None = Field(default=None, description="Keep requests and predictions for monitoring")
+    auth: Literal["none", "token"] | None = Field(
+        default=None, description="By default what the provider does: see its page"
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> DeploySpec:
@@ -243,21 +279,23 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class DriftChecks(Strict):
     """Bounds on the distance of each column from its reference; a column over one of them has drifted."""
 
-    psi: Threshold | None = Field(None, description="Population stability index; 0.2 is the usual alarm")
-    ks: Probability | None = Field(None, description="Kolmogorov-Smirnov statistic, 0 to 1")
-    js: Probability | None = Field(None, description="Jensen-Shannon distance, base 2, 0 to 1")
-    chi2_pvalue: Probability | None = Field(None, description="Smallest p-value of the chi-squared test")
-    significance: Probability | None = Field(0.001, description="A distance counts where chance brings it less often")
+    psi: Threshold | None = Field(default=None, description="Population stability index; 0.2 is the usual alarm")
+    ks: Probability | None = Field(default=None, description="Kolmogorov-Smirnov statistic, 0 to 1")
+    js: Probability | None = Field(default=None, description="Jensen-Shannon distance, base 2, 0 to 1")
+    chi2_pvalue: Probability | None = Field(default=None, description="Smallest p-value of the chi-squared test")
+    significance: Probability | None = Field(
+        default=0.001, description="A distance counts where chance brings it less often"
+    )
 
 
 class QualityChecks(Strict):
     """Bounds on the share of bad values in each column."""
 
-    missing: Share | None = Field(None, description="Missing values")
-    types: Share | None = Field(None, description="Values of another type than the reference's")
-    range: Share | None = Field(None, description="Values outside the reference's range")
-    new_categories: Share | None = Field(None, description="Values that the reference does not have")
-    duplicates: Share | None = Field(None, description="Rows that repeat an earlier row")
+    missing: Share | None = Field(default=None, description="Missing values")
+    types: Share | None = Field(default=None, description="Values of another type than the reference's")
+    range: Share | None = Field(default=None, description="Values outside the reference's range")
+    new_categories: Share | None = Field(default=None, description="Values that the reference does not have")
+    duplicates: Share | None = Field(default=None, description="Rows that repeat an earlier row")
 
 
 class Checks(Strict):
@@ -267,21 +305,27 @@ class Checks(Strict):
         default_factory=lambda: DriftChecks(psi=0.2), description="Bounds on distances; psi: 0.2 by default"
     )
     quality: QualityChecks = Field(default_factory=QualityChecks, description="Bounds on shares of bad values")
-    latency_p99: Duration | None = Field(None, description="The slowest that 99 % of the requests may be answered")
-    errors: Share | None = Field(None, description="Share of the requests that may fail on the server's side")
+    latency_p99: Duration | None = Field(
+        default=None, description="The slowest that 99 % of the requests may be answered"
+    )
+    errors: Share | None = Field(default=None, description="Share of the requests that may fail on the server's side")
 
 
 class MonitorSpec(Strict):
     """A check of an endpoint's traffic against a reference."""
 
-    endpoint: Text | None = Field(None, description="The endpoint's URI or name; by default the one just deployed")
-    reference: Text | None = Field(None, description="A table of what the model was trained on; none: no drift checks")
-    label: Key | None = Field(None, description="The column of the tables that is the truth and not a feature")
+    endpoint: Text | None = Field(
+        default=None, description="The endpoint's URI or name; by default the one just deployed"
+    )
+    reference: Text | None = Field(
+        default=None, description="A table of what the model was trained on; none: no drift checks"
+    )
+    label: Key | None = Field(default=None, description="The column of the tables that is the truth and not a feature")
     window: Duration = Field(
-        86400.0, description="How far back captured requests are read", json_schema_extra=_shown("1d")
+        default=86400.0, description="How far back captured requests are read", json_schema_extra=_shown("1d")
     )
     checks: Checks = Field(default_factory=Checks, description="What must hold")
-    replay: dict[Key, Text] = Field({}, description="Label to table: rows sent as live traffic, in turn")
+    replay: dict[Key, Text] = Field(default={}, description="Label to table: rows sent as live traffic, in turn")
 
 
 class TargetSpec(BaseModel):
@@ -296,15 +340,15 @@ class Project(Strict):
     """The content of ``cloudops.yaml``."""
 
     name: Name = Field(description="The project's name; part of the name of everything it creates")
-    provider: Text = Field("local", description="Where to run: the name of an installed provider")
-    target: Text | None = Field(None, description="The named target to use instead of provider")
-    targets: dict[TargetName, TargetSpec] = Field({}, description="Named places: a provider and its settings")
-    prepare: PrepareSpec | None = Field(None, description="A data step")
-    train: TrainSpec | None = Field(None, description="A training job")
-    evaluate: EvaluateSpec | None = Field(None, description="A measurement of the model, and a gate")
-    deploy: DeploySpec | None = Field(None, description="An endpoint")
-    monitor: MonitorSpec | None = Field(None, description="A check of the endpoint's traffic")
-    overrides: dict[str, dict[str, Any]] = Field({}, description="Provider to its own options; not portable")
+    provider: Text = Field(default="local", description="Where to run: the name of an installed provider")
+    target: Text | None = Field(default=None, description="The named target to use instead of provider")
+    targets: dict[TargetName, TargetSpec] = Field(default={}, description="Named places: a provider and its settings")
+    prepare: PrepareSpec | None = Field(default=None, description="A data step")
+    train: TrainSpec | None = Field(default=None, description="A training job")
+    evaluate: EvaluateSpec | None = Field(default=None, description="A measurement of the model, and a gate")
+    deploy: DeploySpec | None = Field(default=None, description="An endpoint")
+    monitor: MonitorSpec | None = Field(default=None, description="A check of the endpoint's traffic")
+    overrides: dict[str, dict[str, Any]] = Field(default={}, description="Provider to its own options; not portable")
 
 
 #: The steps of a project, in the order in which ``cloudops run`` takes them.

@@ -57,7 +57,7 @@ import sys
 from pathlib import Path
 from cloudops.journal import Journal
 journal = Journal(Path(sys.argv[1]))
-for i in range(40):
+for i in range(15):
     name = f"{sys.argv[2]}-{i:02}"
     journal.intend(name, provider="local", scope="s", step="train", intent="i")
     journal.intend(f"shared-{i:02}", provider="local", scope="s", step="train", intent="i")
@@ -75,8 +75,8 @@ def test_processes_write_at_once(tmp_path: Path) -> None:
         _, errors = writer.communicate(timeout=60)
         assert writer.returncode == 0, errors
     journal = Journal(tmp_path)
-    assert len(rows(journal)) == 4 * 40 + 40
-    assert journal.unresolved() == [f"shared-{i:02}" for i in range(40)]
+    assert len(rows(journal)) == 4 * 15 + 15
+    assert journal.unresolved() == [f"shared-{i:02}" for i in range(15)]
 
 
 KILLED = """
