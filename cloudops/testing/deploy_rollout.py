@@ -35,6 +35,7 @@ class DeployRollout(Contract):
     @classmethod
     def two_versions(cls, rig: Rig) -> tuple[Endpoint, str, str]:
         """An endpoint with its versions of scale 2 and 3; a test sets the traffic that it needs."""
+        rig.need(Capability.TRAFFIC_SPLIT)
         session = rig.session()
         endpoint = rig.deploy(session, deployment(session.project, "two"))
         (first,) = endpoint.status().traffic

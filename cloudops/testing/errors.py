@@ -41,13 +41,20 @@ _JOB_VERBS: dict[str, Callable[[Job], Any]] = {
     "cancel": Job.cancel,
     "model": Job.model,
 }
+_NEEDS = {
+    "logs that follow": Capability.LOG_FOLLOW,
+    "traffic": Capability.TRAFFIC_SPLIT,
+    "rollback": Capability.ROLLBACK,
+    "metrics of an endpoint": Capability.MONITOR,
+    "captured": Capability.MONITOR,
+}
 _ENDPOINT_VERBS: dict[str, Callable[[Endpoint], Any]] = {
     "status": Endpoint.status,
     "predict": lambda absent: absent.predict([[1, 2]]),
     "traffic": lambda absent: absent.traffic({"v1": 100}),
     "rollback": Endpoint.rollback,
     "logs": lambda absent: list(absent.logs()),
-    "metrics": Endpoint.metrics,
+    "metrics of an endpoint": Endpoint.metrics,
     "captured": lambda absent: list(absent.provider.monitor.captured(absent.ref, since=0, until=1)),
 }
 #: Capability to a spec that needs it.
@@ -105,13 +112,17 @@ class ErrorContract(Contract):
         return {kind: rig.absent(session, kind) for kind in ("jobs", "models", "endpoints")}
 
     @pytest.mark.parametrize("verb", _JOB_VERBS)
-    def test_an_absent_job_is_not_found(self, session: Session, absent: dict[str, Ref], verb: str) -> None:
+    def test_an_absent_job_is_not_found(self, rig: Rig, session: Session, absent: dict[str, Ref], verb: str) -> None:
+        _verb_is_there(rig, verb)
         with pytest.raises(NotFound) as caught:
             _JOB_VERBS[verb](Job(absent["jobs"], session.attach(str(absent["jobs"])).provider))
         _names(caught.value, absent["jobs"])
 
     @pytest.mark.parametrize("verb", _ENDPOINT_VERBS)
-    def test_an_absent_endpoint_is_not_found(self, session: Session, absent: dict[str, Ref], verb: str) -> None:
+    def test_an_absent_endpoint_is_not_found(
+        self, rig: Rig, session: Session, absent: dict[str, Ref], verb: str
+    ) -> None:
+        _verb_is_there(rig, verb)
         with pytest.raises(NotFound) as caught:
             _ENDPOINT_VERBS[verb](Endpoint(absent["endpoints"], session.attach(str(absent["endpoints"])).provider))
         _names(caught.value, absent["endpoints"])
@@ -222,6 +233,11 @@ def _lacking(rig: Rig, specs: dict[Capability, dict[str, Any]]) -> dict[Capabili
     if not found:
         pytest.skip(f"{rig.name} lacks none of {', '.join(specs)}")
     return found
+
+
+def _verb_is_there(rig: Rig, verb: str) -> None:
+    if verb in _NEEDS:
+        rig.need(_NEEDS[verb])
 
 
 def _absence(rig: Rig, capability: Capability) -> None:

@@ -160,6 +160,16 @@ class LifecycleContract(Contract):
                 look()
         assert [*session.jobs(), *session.models()] == []
 
+    def test_two_clients_delete_at_once(self, rig: Rig) -> None:
+        root = rig.project()
+        sessions = [rig.session(root=root) for _ in range(2)]
+        rig.train(sessions[0], job("nothing"))
+        sessions[0].train(job("sleep", "600"))
+        listed = sessions[0].created()
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            list(pool.map(lambda session: session.down(listed), sessions))
+        assert sessions[0].created() == []
+
     def test_what_was_deleted_can_be_made_again(self, rig: Rig) -> None:
         session = rig.session()
         rig.train(session, job("model", "2")).delete()

@@ -86,7 +86,9 @@ class Rig:
     def close(self) -> None:
         """Delete what the sessions created, and close them."""
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(_end, self._sessions))
+            list(pool.map(_end, {(session.root, session.project): session for session in self._sessions}.values()))
+        for session in self._sessions:
+            session.provider.close()
         self._sessions.clear()
 
     # Sessions
@@ -212,4 +214,3 @@ class Rig:
 def _end(session: Session) -> None:
     with contextlib.suppress(CloudopsError):
         session.down()
-    session.provider.close()
