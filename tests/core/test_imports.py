@@ -68,7 +68,6 @@ def test_importing_cloudops_imports_nothing_else() -> None:
     modules = imported("import cloudops")
     assert {name for name in modules if name.startswith("cloudops")} == {"cloudops"}
     assert third_party(modules) == {"cloudops"}
-    assert modules & {"inspect", "dataclasses", "importlib", "re", "pathlib"} == set()
 
 
 @pytest.mark.parametrize(
