@@ -46,9 +46,11 @@ def drawn_edges(distributions: Sequence[Ecdf]) -> Floats:
     if low == high:
         half = step / 2 or max(abs(low) * 0.05, 0.5)
         return np.array([low - half, low + half])
-    if step > 0 and (high - low) / step < 1e6:
-        per_bin = np.ceil((round((high - low) / step) + 1) / BINS)
-        count = np.ceil((round((high - low) / step) + 1) / per_bin)
+    with np.errstate(over="ignore"):
+        points = (high - low) / step + 1 if step > 0 else np.inf
+    if points < 1e6:
+        per_bin = np.ceil(round(points) / BINS)
+        count = np.ceil(round(points) / per_bin)
         return np.asarray(low - step / 2 + np.arange(count + 1) * step * per_bin)
     return np.linspace(low / 2, high / 2, BINS + 1) * 2  # halves: the width of all floats is not a float
 

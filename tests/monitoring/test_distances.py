@@ -119,6 +119,12 @@ def test_bins_hold_every_value_once(values, edges):
     assert counts.tolist() == expected.tolist()
 
 
+def test_three_tenths_of_ten_are_three():
+    share = 0.1 * 3
+    assert share * 10 > 3  # by rounding, which must not ask for the fourth value
+    assert ecdf(range(1, 11)).quantiles([share]).tolist() == [3]
+
+
 def test_no_rows_have_no_quantiles():
     with pytest.raises(ValueError, match="without values"):
         ecdf([]).quantiles([0.5])

@@ -144,25 +144,34 @@ def test_many_periods_show_the_latest_and_the_worst():
     assert "and 24 earlier periods" in text
 
 
-@pytest.mark.parametrize(
-    "report",
-    [
-        assess("none", []),
-        assess("empty", [Period("p", pl.DataFrame())], reference=wide(2, 10)),
-        assess("one row", [Period("p", wide(1, 1))], reference=wide(1, 1)),
-        assess("one column", [Period("p", wide(1, 50))], reference=wide(1, 50)),
-        assess("no reference", [Period("p", wide(2, 50))]),
-        assess("no names", [Period("p", from_rows([{}, None, 3, "x"]))]),
-        assess("one instant", [Period("p", wide(1, 9, 9.0), times=[5.0] * 9)], reference=wide(1, 99)),
-        assess("constant", [Period("p", pl.DataFrame({"x": [1.0] * 99}))], reference=pl.DataFrame({"x": [2.0] * 99})),
-        assess("huge", [Period("p", pl.DataFrame({"x": [-1.7e308, 1.7e308] * 50}))], reference=wide(1, 9)),
-        assess("huge too", [Period("p", wide(1, 99) * 1e308)], reference=wide(1, 99) * 1e300),
-        assess("tiny", [Period("p", wide(1, 99) * 5e-324)], reference=wide(1, 99) * 1e-310),
-        assess("all missing", [Period("p", pl.DataFrame({"column 0": [None, None]}))], reference=wide(1, 9)),
-    ],
-    ids=lambda report: report.name,
-)
-def test_corner_cases_are_drawn(report):
+CORNERS: dict[str, tuple[list[object], pl.DataFrame | None]] = {
+    "nothing": ([], None),
+    "empty": ([pl.DataFrame()], wide(2, 10)),
+    "one row": ([wide(1, 1)], wide(1, 1)),
+    "one column": ([wide(1, 50)], wide(1, 50)),
+    "no reference": ([wide(2, 50)], None),
+    "no names": ([from_rows([{}, None, 3, "x"])], None),
+    "constant": ([pl.DataFrame({"x": [1.0] * 99})], pl.DataFrame({"x": [2.0] * 99})),
+    "huge": ([pl.DataFrame({"x": [-1.7e308, 1.7e308] * 50})], wide(1, 9)),
+    "huge too": ([wide(1, 99) * 1e308], wide(1, 99) * 1e300),
+    "far apart": ([pl.DataFrame({"x": [0.0, 1e300] * 9})], pl.DataFrame({"x": [0.0, 1e-300] * 9})),
+    "tiny": ([wide(1, 99) * 5e-324], wide(1, 99) * 1e-310),
+    "all missing": ([pl.DataFrame({"column 0": [None, None]})], wide(1, 9)),
+}
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corner_cases_are_drawn(name):
+    tables, reference = CORNERS[name]
+    report = assess(name, [Period("p", table) for table in tables], reference=reference)
+    draw(report)
+
+
+def test_rows_of_one_instant_are_drawn():
+    draw(assess("one instant", [Period("p", wide(1, 9, 9.0), times=[5.0] * 9)], reference=wide(1, 99)))
+
+
+def draw(report: Report) -> None:
     text = html.render(report)
     Page(text)
     assert not re.search(r"\b(nan|inf)\b", re.sub(r"<style>.*?</style>", "", text, flags=re.S))

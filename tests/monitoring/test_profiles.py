@@ -75,6 +75,12 @@ def test_a_frequent_value_has_a_bin_of_its_own():
     assert compare(before, after)["x"].psi > 5
 
 
+def test_a_value_with_a_tenth_of_the_rows_is_frequent():
+    values = np.concatenate([np.zeros(120), np.random.default_rng(6).normal(size=880)])
+    edges = bin_edges(Ecdf.of(values), 10)
+    assert Ecdf.of(values).split(edges)[np.searchsorted(edges, 0.0, side="right")] == 120
+
+
 def test_few_distinct_numbers_are_compared_like_categories():
     rng = np.random.default_rng(2)
     before, after = rng.integers(0, 4, 1000), rng.integers(0, 4, 1000) ** 2 % 4

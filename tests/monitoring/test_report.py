@@ -76,6 +76,16 @@ def test_each_distance_has_its_limit():
     assert violated(judge(moved, checks=Checks(psi=None, chi2_pvalue=0.01))) == {("p0", "chi2_pvalue", "c")}
 
 
+def test_a_value_at_its_limit_is_allowed():
+    moved = table(shift=0.5, seed=4).with_columns(c=pl.lit("a"))
+    psi = judge(moved).periods[0].column("x").psi
+    pvalue = judge(table(seed=8)).periods[0].column("c").chi2_pvalue
+    assert "x" not in judge(moved, checks=Checks(psi=psi)).drifted
+    assert "x" in judge(moved, checks=Checks(psi=psi * 0.999)).drifted
+    assert judge(table(seed=8), checks=Checks(chi2_pvalue=pvalue)).verdict == "ok"
+    assert judge(table(seed=8), checks=Checks(chi2_pvalue=pvalue * 1.001)).drifted == ("c",)
+
+
 def test_a_failure_outranks_drift_and_both_are_told():
     moved = table(shift=1, seed=1).with_columns(c=pl.lit(None, dtype=pl.String))
     report = judge(moved)
@@ -104,6 +114,12 @@ def test_values_of_the_wrong_type_fail():
     column = report.periods[0].column("x")
     assert (column.types, column.missing, column.values) == (0.01, 0.0, 99)
     assert violated(judge(table().with_columns(x=pl.lit("high")))) == {("p0", "types", "x")}
+
+
+def test_not_a_number_is_missing_and_not_a_category():
+    numbers = pl.DataFrame({"c": ["1.0", "2.0"] * 50})
+    column = judge(pl.DataFrame({"c": [1.0, float("nan")] * 50}), reference=numbers).periods[0].column("c")
+    assert (column.missing, column.types, column.values, column.new_names) == (0.5, 0.0, 50, ())
 
 
 def test_values_out_of_range_and_new_categories():
@@ -206,7 +222,7 @@ def test_times_may_be_a_column_of_the_table():
 
 
 def test_times_that_are_none_leave_the_velocity_unknown():
-    for times in (["soon"] * 5, [None] * 5, [float("nan")] * 5, [[1]] * 5):
+    for times in (["soon"] * 5, [None] * 5, [float("nan")] * 5, [[1]] * 5, [1e18] * 5):
         period = assess("t", [Period("p", table(5), times=times)], reference=table()).periods[0]
         assert (period.velocity.seconds, period.arrivals) == (None, None)
 
