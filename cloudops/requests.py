@@ -92,7 +92,10 @@ class Requests:
         requirements: str | None,
         options: Any,
     ) -> Lineage:
-        data = {name: item.version or item.source for name, item in inputs.items()}
+        from .store.uris import redact
+
+        # A signed URL is a secret; its address without the signature still says what was read.
+        data = {name: item.version or redact(item.source) for name, item in inputs.items()}
         described = spec.model_dump(mode="json", exclude={"code", "inputs", "require"})
         environment = {
             "framework": spec.framework or "",

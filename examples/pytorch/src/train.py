@@ -17,11 +17,11 @@ arguments = parser.parse_args()
 
 torch.manual_seed(0)
 digits = load_digits()
-X, y = torch.tensor(digits.data, dtype=torch.float32) / 16, torch.tensor(digits.target)
+X, y = torch.tensor(digits.data, dtype=torch.float32), torch.tensor(digits.target)
 order = torch.randperm(len(X))
 train, test = order[:1400], order[1400:]
 
-model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+model = nn.Sequential(nn.BatchNorm1d(64), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=arguments.lr)
 checkpoint = Path(os.environ["CLOUDOPS_CHECKPOINT_DIR"]) / "last.pt"
 first = 0

@@ -16,7 +16,7 @@ from .layout import cache
 FRAMEWORKS = {
     "sklearn": ("scikit-learn", ("joblib", "numpy", "pandas", "scipy")),
     "xgboost": ("xgboost", ("numpy", "pandas", "scikit-learn", "scipy")),
-    "pytorch": ("torch", ("numpy",)),
+    "pytorch": ("torch", ("numpy", "pandas", "scikit-learn")),
     "tensorflow": ("tensorflow", ("numpy",)),
     "lightgbm": ("lightgbm", ("numpy", "pandas", "scikit-learn")),
     "onnx": ("onnxruntime", ("numpy",)),

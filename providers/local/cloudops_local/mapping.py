@@ -253,7 +253,8 @@ def base_environment(environ: Mapping[str, str], python: str, *, building: bool)
     if building:
         kept |= {key: value for key, value in _index(environ).items() if not _CREDENTIALS.search(value)}
     path = os.pathsep.join([str(Path(python).parent), environ.get("PATH", os.defpath)])
-    return {**kept, "PATH": path}
+    # Threads of OpenMP that spin while they wait slow everything else on this machine down; a cloud's is not shared.
+    return {"OMP_WAIT_POLICY": "PASSIVE", **kept, "PATH": path}
 
 
 def index_credentials(environ: Mapping[str, str]) -> dict[str, str]:
