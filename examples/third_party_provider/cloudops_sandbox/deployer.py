@@ -40,19 +40,15 @@ class SandboxDeployer(Deployer):
             raise UnsupportedFeature("deploy.min_replicas: an endpoint has one replica", provider="sandbox")
         folder = self.base / "endpoints" / request.endpoint
         with files.alone(self.base):
-            folder.mkdir(parents=True, exist_ok=True)
-            wanted, state = files.read(folder / "wanted.json"), files.read(folder / "state.json") or {}
-            while state.get("phase") == "failed" and files.alive(folder):
-                time.sleep(0.01)  # it ends at this moment
-            same = files.alive(folder) and wanted["version"] == request.version
-            if same and wanted["generation"] > state.get("refused", 0):
-                return self._ref(request.endpoint)
             _serve_from(folder / "versions" / request.version, request)
-            files.write(folder / "wanted.json", self._wanted(request, (wanted or {}).get("generation", 0) + 1))
+            while files.alive(folder) and (files.read(folder / "state.json") or {}).get("phase") == "failed":
+                time.sleep(0.01)  # the door ends at this moment
+            before = files.read(folder / "wanted.json")
+            wanted = self._wanted(request, before["generation"] + 1 if before else 1)
             if not files.alive(folder):
-                (folder / "state.json").unlink(missing_ok=True)
-                argv = [sys.executable, "-m", "cloudops_sandbox.door", str(build(self.base))]
-                files.start(folder, argv, files.environment({"PYTHONPATH": ":".join(filter(None, sys.path))}))
+                self._open(folder, wanted)
+            elif before["version"] != request.version or _refused_last(folder):
+                files.write(folder / "wanted.json", wanted)
         return self._ref(request.endpoint)
 
     def find(self, name: str) -> Ref | None:
@@ -115,8 +111,17 @@ class SandboxDeployer(Deployer):
         """In no order."""
         for path in self.base.glob("endpoints/*/wanted.json"):
             ref, wanted = self._ref(path.parent.name), files.read(path)
-            if project in (None, wanted["project"]):
-                yield Listed(ref, self.status(ref).phase, wanted["created"], wanted["project"])
+            if wanted is not None and project in (None, wanted["project"]):
+                with contextlib.suppress(NotFound):  # deleted meanwhile
+                    yield Listed(ref, self.status(ref).phase, wanted["created"], wanted["project"])
+
+    def _open(self, folder: Path, wanted: dict[str, Any]) -> None:
+        """Start the door."""
+        with files.starting(folder) as lock:
+            (folder / "state.json").unlink(missing_ok=True)
+            files.write(folder / "wanted.json", wanted)
+            argv = [sys.executable, "-m", "cloudops_sandbox.door", str(build(self.base))]
+            files.start(folder, lock, argv, files.environment({"PYTHONPATH": ":".join(filter(None, sys.path))}))
 
     def _wanted(self, request: DeployRequest, generation: int) -> dict[str, Any]:
         """What the door reads."""
@@ -145,6 +150,12 @@ class SandboxDeployer(Deployer):
         if self.find(ref.id) is None:
             raise NotFound(f"there is no endpoint {ref.id} in {self.base}", provider="sandbox", ref=ref)
         return self.base / "endpoints" / ref.id
+
+
+def _refused_last(folder: Path) -> bool:
+    """Whether the last thing that the door saw was a version that it did not take in."""
+    state = files.read(folder / "state.json")
+    return state is not None and state["generation"] == state["refused"]
 
 
 def _serve_from(folder: Path, request: DeployRequest) -> None:

@@ -90,13 +90,15 @@ class Door(ThreadingHTTPServer):
         self.seen = self.refused = 0
 
     def run(self) -> None:
-        """Do what is wanted, until the first version fails or the process is killed."""
+        """Do what is wanted, until there is nothing to serve or the process is killed."""
         threading.Thread(target=self.serve_forever, daemon=True).start()
-        while self.seen == 0 or self.live is not None:
+        while True:
             wanted = files.read(Path("wanted.json"))
             if wanted["generation"] > self.seen:
                 self._take_in(wanted)
-            elif self.live is not None and self.live.process.poll() is not None:
+            elif self.live is None:
+                return
+            elif self.live.process.poll() is not None:
                 self._take_in(self.live.wanted | {"generation": self.seen})  # it crashed
             time.sleep(0.05)
 

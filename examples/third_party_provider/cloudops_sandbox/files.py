@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGKILL
-from typing import Any
+from typing import IO, Any
 
 
 def read(path: Path) -> Any:
@@ -41,13 +41,21 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def start(folder: Path, argv: Sequence[str], environment: Mapping[str, str], nice: int = 0) -> None:
-    """Start a process that outlives this one. It, and all that it starts, hold ``folder/lock`` as long as they live.
-
-    The shell ends at once and leaves the process to the system, and its own number to their process group.
-    """
-    with open(folder / "lock", "w") as lock, open(folder / "log", "ab") as log:
+@contextmanager
+def starting(folder: Path) -> Iterator[IO[str]]:
+    """Hold ``folder/lock`` from before something is there until its process holds it: it is alive all the time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def start(folder: Path, lock: IO[str], argv: Sequence[str], environment: Mapping[str, str], nice: int = 0) -> None:
+    """Start a process that outlives this one. It, and all that it starts, hold the lock as long as they live.
+
+    The shell ends at once, leaving the process to the system and its own number to their process group.
+    """
+    with open(folder / "log", "ab") as log:
         shell = subprocess.Popen(
             ["/bin/sh", "-c", '"$@" &', "sh", "nice", "-n", str(nice), *argv],
             cwd=folder,

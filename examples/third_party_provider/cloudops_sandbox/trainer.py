@@ -99,12 +99,12 @@ class SandboxTrainer(Trainer):
 
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """Newest first."""
-        records = [files.read(path) for path in self.base.glob("jobs/*/record.json")]
+        records = [record for path in self.base.glob("jobs/*/record.json") if (record := files.read(path))]
         for record in sorted(records, key=lambda record: -record["created"]):
-            if project in (None, record["lineage"]["project"]):
-                ref = self._ref(record["name"])
-                status = self.status(ref)
-                yield Listed(ref, status.phase, record["created"], record["lineage"]["project"], record["step"])
+            ref, made_for = self._ref(record["name"]), record["lineage"]["project"]
+            if project in (None, made_for):
+                with contextlib.suppress(NotFound):  # deleted meanwhile
+                    yield Listed(ref, self.status(ref).phase, record["created"], made_for, record["step"])
 
     def model(self, ref: Ref) -> ModelInfo:
         """The content of the job's model folder."""
@@ -125,7 +125,14 @@ class SandboxTrainer(Trainer):
     def _start(self, request: JobRequest) -> None:
         folder, contract = self._path(request.name), self._contract(request)
         shutil.rmtree(folder, ignore_errors=True)  # what a client left that was killed at this point
-        (folder / "code").mkdir(parents=True)
+        with files.starting(folder) as lock:
+            self._write(folder, contract, request)
+            nice = request.options.nice if request.options else 0
+            argv = self._argv(request.name, build(self.base))
+            files.start(folder, lock, argv, files.environment(request.spec.envs), nice)
+
+    def _write(self, folder: Path, contract: dict[str, Any], request: JobRequest) -> None:
+        (folder / "code").mkdir()
         unpack(request.code.archive, folder / "code")
         for name in ("model", "outputs", *(f"outputs/{name}" for name in request.spec.outputs)):
             (folder / name).mkdir()
@@ -133,16 +140,10 @@ class SandboxTrainer(Trainer):
             if contract["inputs"][name] != item.source:
                 _gather(Path(item.source), Path(contract["inputs"][name]))
         files.write(folder / "job.json", contract)
-        record = {
-            "name": request.name,
-            "step": request.step,
-            "created": time.time(),
-            "lineage": asdict(request.lineage),
-        }
+        lineage = asdict(request.lineage)
+        files.write(folder / "lineage.json", lineage)
+        record = {"name": request.name, "step": request.step, "created": time.time(), "lineage": lineage}
         files.write(folder / "record.json", {**record, "checkpoints": contract["checkpoint_dir"]})
-        files.write(folder / "lineage.json", record["lineage"])
-        nice = request.options.nice if request.options else 0
-        files.start(folder, self._argv(request.name, build(self.base)), files.environment(request.spec.envs), nice)
 
     def _argv(self, name: str, runtime: Path) -> list[str]:
         job = str(self._path(name) / "job.json")
