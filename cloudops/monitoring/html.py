@@ -105,7 +105,8 @@ def _velocity(period: PeriodReport, style: str) -> str:
         return _facts(facts)
     each = formats.duration(period.arrivals.seconds).removeprefix("1 ")
     chart = strip(period.arrivals.rows, style, f"Rows per {each} in {period.label}")
-    return f'{_facts(facts)}{chart}<div class="soft small">rows per {each}; <span class="whole">{_window(period)}</span></div>'
+    window = f'<span class="whole">{_window(period)}</span>'
+    return f'{_facts(facts)}{chart}<div class="soft small">rows per {each}; {window}</div>'
 
 
 def _window(period: PeriodReport) -> str:
