@@ -178,11 +178,11 @@ def texts(draw: st.DrawFn) -> bytes:
 def _edit(draw: st.DrawFn, text: str, at: int, how: str) -> str:
     end = at + draw(st.integers(1, 12))
     if how == "insert":
-        return text[:at] + draw(st.sampled_from(_NOISE)) + text[at:]
+        return f"{text[:at]}{draw(st.sampled_from(_NOISE))}{text[at:]}"
     if how == "delete":
         return text[:at] + text[end:]
     if how == "replace":
-        return text[:at] + draw(st.sampled_from(_NOISE + SNIPPETS)) + text[end:]
+        return f"{text[:at]}{draw(st.sampled_from(_NOISE + SNIPPETS))}{text[end:]}"
     if how == "cut":
         return text[:at]
     lines = text.splitlines(keepends=True) or [""]

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from cloudops import errors
 from cloudops.errors import AuthError, CloudopsError, JobFailed, ProviderError, WaitTimeout
 from cloudops.refs import Phase, Ref, Status
 
-CLASSES = {
+CLASSES: dict[str, type[CloudopsError]] = {
     name: value
     for name, value in vars(errors).items()
-    if inspect.isclass(value) and issubclass(value, BaseException) and value.__module__ == errors.__name__
+    if inspect.isclass(value) and issubclass(value, CloudopsError) and value.__module__ == errors.__name__
 }
 _LINE = re.compile(
     r"^(?P<lead>(?:│   |    )*(?:├── |└── )?)(?P<name>[A-Z]\w+)(?: \((?P<builtin>\w+)\))?(?:\s\s+(?P<text>.+))?$"
@@ -38,9 +39,8 @@ def drawn() -> dict[str, tuple[str | None, str | None, str]]:
 
 
 def make(name: str) -> CloudopsError:
-    arguments = {"status": Status(Phase.FAILED), "log_tail": ["a", "b"]} if name == "JobFailed" else {}
-    made: CloudopsError = CLASSES[name]("it broke", hint="mend it", ref=Ref("local", "a", "jobs", "x"), **arguments)
-    return made
+    arguments: Any = {"status": Status(Phase.FAILED), "log_tail": ["a", "b"]} if name == "JobFailed" else {}
+    return CLASSES[name]("it broke", hint="mend it", ref=Ref("local", "a", "jobs", "x"), **arguments)
 
 
 def test_the_drawing_names_every_class_and_no_other() -> None:

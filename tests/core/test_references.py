@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cloudops import references
@@ -28,7 +30,7 @@ def test_a_full_project_has_no_problem() -> None:
     assert list(references.problems(accepted(FULL).project)) == []
 
 
-STEPS = {
+STEPS: dict[str, dict[str, Any]] = {
     "prepare": {"command": "p", "inputs": {"raw": "r"}, "outputs": ["clean"], "params": {"n": 1}},
     "train": {"command": "t", "inputs": {"data": "d"}, "outputs": ["extra"], "params": {"lr": 0.1}},
     "evaluate": {"command": "e", "inputs": {"test": "t"}, "outputs": ["plots"], "params": {"k": 1}},
@@ -67,9 +69,7 @@ PLACES = [
 
 
 def _problems(step: str, field: str, key: str | None, value: str) -> list[tuple[object, str]]:
-    changed = {key: value} if key else value
-    if field == "inputs":
-        changed = {**STEPS[step]["inputs"], key: value}  # type: ignore[dict-item]
+    changed = {**STEPS[step].get(field, {}), key: value} if key else value
     project = Project.model_validate({"name": "x", **STEPS, step: {**STEPS[step], field: changed}})
     return list(references.problems(project))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from .distributions import PROVIDER, install
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in front of the import path; what is imported from it is forgotten."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
@@ -102,7 +103,8 @@ def test_a_provider_is_created_from_its_distribution(site: Path) -> None:
     provide(site, "mine", PROVIDER.format(name="mine", module="module_mine"))
     info = registry.provider_info("mine")
     context = ProviderContext(root=site)
-    assert registry.create_provider(info, context) == ("created", context)
+    created: object = registry.create_provider(info, context)
+    assert created == ("created", context)
 
 
 def test_looking_up_one_provider_imports_no_other(site: Path) -> None:
