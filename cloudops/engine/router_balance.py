@@ -96,6 +96,10 @@ class Balancer:
         """The open requests of each replica that has any."""
         return {key: target.open for key, target in self._targets.items() if target.open}
 
+    def ports(self) -> set[int]:
+        """Where routes lead."""
+        return {target.port for route in self.routes.values() for target in route.targets}
+
     def waiting(self) -> dict[str, int]:
         """The requests that wait for a replica, by version."""
         return {name: route.waiting for name, route in self.routes.items() if route.waiting}

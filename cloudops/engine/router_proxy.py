@@ -11,67 +11,32 @@ import asyncio
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-from yarl import URL
 
 from .router_balance import BROKEN, REFUSED, Balancer, Target
 from .router_stats import Recorder
+from .router_upstream import BadUpload, Body, Broken, Pool, Unsent
+from .router_wire import passed_on
 
 VERSION_HEADER = "x-cloudops-version"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cloudops"'}
 _HEALTH = "/-/healthz"
 #: Larger bodies are passed on as they come, and cannot be sent twice.
 _KEPT_BODY = 1 << 20
-_CONNECT_TIMEOUT = 5.0
 #: What nginx notes where the client closed the connection before it had its answer.
 _CLIENT_LEFT = 499
-# RFC 9110, 7.6.1: what belongs to one connection; a Connection header may name more.
-_HOP_BY_HOP = (
-    "Connection",
-    "Keep-Alive",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Connection",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-)
-#: What aiohttp's client would add; the replica is to see what the client sent.
-_NOT_OURS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-
-
-class _Unsent(Exception):
-    """The replica refused the connection: it has seen nothing of the request."""
-
-
-class _Broken(Exception):
-    """The replica went away while it had the request; nothing of its answer was passed on."""
-
-
-def session() -> aiohttp.ClientSession:
-    """The pool of connections to replicas."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=False, keepalive_timeout=3.0, use_dns_cache=False),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=_NOT_OURS,
-        max_line_size=64 * 1024,
-        max_field_size=64 * 1024,
-    )
+_LENGTH = frozenset((b"content-length",))
+_OURS = frozenset((b"expect", VERSION_HEADER.encode()))
 
 
 class Proxy:
     """Handles requests. ``token`` gives the endpoint's token of now, "" where it has none."""
 
-    def __init__(
-        self, balancer: Balancer, recorder: Recorder, client: aiohttp.ClientSession, token: Callable[[], str]
-    ) -> None:
-        self._balancer, self._recorder, self._client, self._token = balancer, recorder, client, token
+    def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, token: Callable[[], str]) -> None:
+        self._balancer, self._recorder, self._pool, self._token = balancer, recorder, pool, token
         self._counts: dict[str, list[int]] = {}
 
     def take_counts(self) -> dict[str, list[int]]:
@@ -97,7 +62,8 @@ class Proxy:
 
     async def _recorded(self, request: web.BaseRequest, pin: str | None) -> web.StreamResponse:
         started = time.perf_counter()
-        exchange = _Exchange(self._balancer, self._client, request, pin)
+        dropped = _OURS | {b"authorization"} if self._token() else _OURS
+        exchange = _Exchange(self._balancer, self._pool, request, pin, dropped)
         status = _CLIENT_LEFT
         try:
             response = await exchange.run()
@@ -127,9 +93,14 @@ class _Exchange:
     """One request on its way; ``version`` has answered it, ``status`` is set where the answer broke off."""
 
     def __init__(
-        self, balancer: Balancer, client: aiohttp.ClientSession, request: web.BaseRequest, pin: str | None
+        self,
+        balancer: Balancer,
+        pool: Pool,
+        request: web.BaseRequest,
+        pin: str | None,
+        dropped: frozenset[bytes],
     ) -> None:
-        self._balancer, self._client, self._request, self._pin = balancer, client, request, pin
+        self._balancer, self._pool, self._request, self._pin, self._dropped = balancer, pool, request, pin, dropped
         self._failed: list[str] = []
         self._deadline: float | None = None
         self.version = ""
@@ -143,13 +114,15 @@ class _Exchange:
             target.open += 1
             try:
                 return await self._send(target, body)
-            except _Unsent:
+            except Unsent:
                 self._balancer.suspect(target, _now() + REFUSED)
-            except _Broken:
+            except Broken:
                 self._balancer.suspect(target, _now() + BROKEN)
                 sent += 1
                 if sent == 2 or not isinstance(body, bytes):
                     return _refuse(502, f"version {target.version}: its replica ended while it had the request")
+            except BadUpload as error:
+                return _refuse(400, f"the body cannot be read: {error}")
             except TimeoutError:
                 return _refuse(504, f"version {target.version} did not answer in {target.timeout:g} s")
             finally:
@@ -157,7 +130,7 @@ class _Exchange:
             self._failed.append(target.key)
         return _refuse(503, "no replica is ready", {"Retry-After": "1"})
 
-    async def _body(self) -> bytes | AsyncIterable[bytes]:
+    async def _body(self) -> Body:
         request = self._request
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -194,38 +167,49 @@ class _Exchange:
                 return found
         return None
 
-    async def _send(self, target: Target, body: bytes | AsyncIterable[bytes]) -> web.StreamResponse:
+    async def _send(self, target: Target, body: Body) -> web.StreamResponse:
         request = self._request
-        response: web.StreamResponse | None = None
+        connection = await self._pool.acquire(target.port)
         try:
-            async with self._client.request(
+            answer = await connection.request(
                 request.method,
-                URL(f"http://127.0.0.1:{target.port}{request.rel_url.raw_path_qs}", encoded=True),
-                headers=_passed_on(request.headers, "Expect", "Authorization", VERSION_HEADER),
-                data=body or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=target.timeout),
-            ) as answer:
-                headers = _passed_on(answer.headers)
-                headers[VERSION_HEADER] = target.version
-                length = answer.content_length
-                if request.method == "HEAD" or (length is not None and length <= _KEPT_BODY):
-                    content = await answer.read()
-                    return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=content)
-                response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
-                await response.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
-                await response.write_eof()
-                return response
-        except (aiohttp.ClientError, OSError) as error:
-            if response is not None:
-                return self._cut(response)
-            if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-                raise _Unsent from error
-            if isinstance(error, TimeoutError):
-                raise
-            raise _Broken from error
+                request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs,
+                self._headers(target, chunked=not isinstance(body, bytes) and request.content_length is None),
+                body,
+                chunked=request.content_length is None,
+                timeout=target.timeout,
+                whole=_KEPT_BODY,
+            )
+            headers = CIMultiDict(
+                (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+                for name, value in passed_on(answer.headers, frozenset() if answer.length is not None else _LENGTH)
+            )
+            headers[VERSION_HEADER] = target.version
+            if answer.done:
+                return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.take())
+            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+            return await self._stream(response, connection.rest(target.timeout))
+        finally:
+            self._pool.release(target.port, connection)
+
+    async def _stream(self, response: web.StreamResponse, parts: AsyncIterator[bytes]) -> web.StreamResponse:
+        """Pass an answer on as it comes; from here on nothing can be taken back."""
+        try:
+            await response.prepare(self._request)
+            async for part in parts:
+                await response.write(part)
+            await response.write_eof()
+        except (Broken, BadUpload, OSError):
+            return self._cut(response)
+        return response
+
+    def _headers(self, target: Target, *, chunked: bool) -> list[tuple[bytes, bytes]]:
+        headers = passed_on(self._request.raw_headers, self._dropped)
+        if "Host" not in self._request.headers:
+            headers.append((b"Host", b"127.0.0.1:%d" % target.port))
+        if chunked:
+            headers.append((b"Transfer-Encoding", b"chunked"))
+        return headers
 
     def _cut(self, response: web.StreamResponse) -> web.StreamResponse:
         """The answer broke off after it began: the client, if it is still there, has to see that it is incomplete."""
@@ -234,15 +218,6 @@ class _Exchange:
             self.status = 502
             self._request.transport.abort()
         return response
-
-
-def _passed_on(headers: Mapping[str, str], *dropped: str) -> CIMultiDict[str]:
-    """Headers without those that concern one connection, and without ``dropped``."""
-    found = CIMultiDict(headers)
-    named = [name.strip() for name in found.get("Connection", "").split(",")] if "Connection" in found else []
-    for name in (*_HOP_BY_HOP, *named, *dropped):
-        found.popall(name, None)
-    return found
 
 
 def _refuse(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:
