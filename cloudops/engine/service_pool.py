@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import service_replica
+from .process import ProcessId, end_group
 from .rollout import Seen
 from .service_paths import Paths
 from .service_replica import Replica
@@ -75,6 +76,7 @@ class Pool:
             for slot in self.slots:
                 self._retire(slot)
             self.slots, self.was_ready, self.given_up = [], False, ""
+            self._end_setup()
 
     def step(self, now: float) -> None:
         """Notice what ended, start what is missing, retire what is too much."""
@@ -109,10 +111,6 @@ class Pool:
         for replica in list(self.ending):
             replica.kill()
             self._discard(replica)
-        if self._setup is not None:
-            self._setup.kill()
-            self._setup.wait()
-            self._setup = None
 
     def routed(self) -> list[Replica]:
         """The replicas that may get requests."""
@@ -124,13 +122,14 @@ class Pool:
 
     def seen(self) -> Seen:
         """What the rollout needs to know."""
+        ready = len(self.routed())
         return Seen(
-            ready=len(self.routed()),
+            ready=ready,
             wanted=self.wanted,
             preparing=not self.prepared,
             crashes=sum(slot.crashes for slot in self.slots),
             given_up=self.given_up,
-            last_words=next(self._words(), ""),
+            last_words=next(self._words(), "") if ready < self.wanted else "",
         )
 
     def trouble(self) -> str:
@@ -182,6 +181,13 @@ class Pool:
     def _start_setup(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         log = self.paths.setup_log(self.spec.name)
         return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, tied=True)
+
+    def _end_setup(self) -> None:
+        if self._setup is not None:
+            if self._setup.poll() is None:
+                end_group(ProcessId.of(self._setup.pid), grace=0)
+                self._setup.wait()
+            self._setup, self._setup_next = None, 0
 
     def _fill(self, now: float) -> None:
         taken = {slot.index for slot in self.slots}
