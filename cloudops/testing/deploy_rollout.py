@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudops.errors import CloudopsError, Conflict, InvalidRequest, NotFound, ProviderError
+from cloudops.errors import CloudopsError, Conflict, DeploymentFailed, InvalidRequest, NotFound
 from cloudops.provider import Capability
 from cloudops.refs import Phase
 
@@ -59,7 +59,7 @@ class DeployRollout(Contract):
     def test_a_first_version_that_cannot_serve_fails_with_its_reason(self, rig: Rig) -> None:
         session = rig.session()
         endpoint = session.deploy(_unloadable(rig, session))
-        with pytest.raises(ProviderError, match="this model cannot be loaded"):
+        with pytest.raises(DeploymentFailed, match="this model cannot be loaded"):
             endpoint.wait(rig.timeout, poll=rig.poll)
         assert endpoint.status().phase is Phase.FAILED
         endpoint.delete()
@@ -68,22 +68,26 @@ class DeployRollout(Contract):
     def test_a_failed_endpoint_can_be_deployed_to(self, rig: Rig) -> None:
         session = rig.session()
         endpoint = session.deploy(_unloadable(rig, session))
-        with pytest.raises(ProviderError):
+        with pytest.raises(DeploymentFailed):
             endpoint.wait(rig.timeout, poll=rig.poll)
         assert rig.deploy(session, deployment(session.project, "two")).predict([_ROW]) == [2]
 
     def test_a_version_that_never_becomes_ready_does_not_take_over(self, rig: Rig) -> None:
-        """The version before goes on serving, and the status says what happened."""
+        """The version before goes on serving, waiting fails, and the status names what was refused and why."""
         session = rig.session()
         endpoint = rig.deploy(session, deployment(session.project, "two"))
         before = endpoint.status().traffic
         with _asking(endpoint) as answers:
             session.deploy(_unloadable(rig, session))
-            status = endpoint.wait(rig.timeout, poll=rig.poll)
+            with pytest.raises(DeploymentFailed, match="this model cannot be loaded"):
+                endpoint.wait(rig.timeout, poll=rig.poll)
+        status = endpoint.status()
         assert set(answers) == {"2"}
         assert status.phase is Phase.READY
         assert status.traffic == before
-        assert status.reason
+        assert status.refused
+        assert status.refused not in before
+        assert rig.deploy(session, deployment(session.project, "three")).status().refused == ""
 
     @requires(Capability.TRAFFIC_SPLIT)
     def test_traffic_is_split_by_version(self, rig: Rig, two_versions: tuple[Endpoint, str, str]) -> None:
@@ -156,9 +160,11 @@ class DeployRollout(Contract):
         before = endpoint.status().traffic
         with _asking(endpoint) as answers:
             session.deploy(deployment(session.project, "broken", traffic=_canary(rig, "50%", longer=10)))
-            status = rig.until(endpoint.status, lambda found: found.phase is Phase.READY, "the rollback")
-        assert status.traffic == before
-        assert "rolled back" in status.reason
+            with pytest.raises(DeploymentFailed, match="rolled back"):
+                endpoint.wait(rig.timeout, poll=rig.poll)
+        status = endpoint.status()
+        assert (status.phase, status.traffic) == (Phase.READY, before)
+        assert status.refused not in {"", *before}
         assert [name for name in answers if name != "2"], "the canary was never asked"
         assert {endpoint.predict([_ROW])[0] for _ in range(10)} == {2}
 

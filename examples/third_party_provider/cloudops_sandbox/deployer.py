@@ -66,8 +66,9 @@ class SandboxDeployer(Deployer):
         phase = Phase(state["phase"])
         if phase is Phase.READY and state["generation"] < wanted["generation"]:
             phase = Phase.UPDATING
-        traffic = {state["live"]: 100.0} if state["live"] else {}
-        return Status(phase, state["reason"], state["phase"], wanted["created"], traffic=traffic, url=state["url"])
+        live = {"traffic": {state["live"]: 100.0}, "url": state["url"]} if state["live"] else {}
+        refused = wanted["version"] if state["refused"] == wanted["generation"] else ""
+        return Status(phase, state["reason"], state["phase"], wanted["created"], refused=refused, **live)
 
     def predict(
         self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
