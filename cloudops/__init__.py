@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .connect import connect
     from .errors import CloudopsError
     from .handles import Endpoint, Job, ModelVersion, attach
+    from .opening import connect
     from .refs import LogLine, MetricPoint, Phase, Ref, Status
     from .session import Session
     from .specs import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "connect": ("connect",),
+    "opening": ("connect",),
     "errors": ("CloudopsError",),
     "handles": ("Endpoint", "Job", "ModelVersion", "attach"),
     "refs": ("LogLine", "MetricPoint", "Phase", "Ref", "Status"),
@@ -86,7 +86,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    found = globals()[name] = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -217,9 +217,12 @@ class Session:
 
     def _value(self, name: str, planning: bool) -> str:
         head, _, rest = name.partition(".")
+        step = "train" if head == "inputs" else head
+        spec = self._configured(step) if step in STEPS else None
+        if spec is None:
+            raise ConfigError(f"the reference ${{{{{name}}}}} leads nowhere: the project file has no {step}")
         if head == "inputs":
-            train: Any = self._configured("train")
-            return self.resolve(train.inputs[rest], planning=planning)
+            return self.resolve(spec.inputs[rest], planning=planning)
         job = self._done(head)
         if job is None:
             if planning:
@@ -281,10 +284,10 @@ class Session:
 
     def _model(self, given: str | None, planning: bool) -> ModelInfo:
         """The model that a spec names: a URI, a folder, or by default that of the project's training."""
-        name = given or "${{train.model}}"
-        text = self.resolve(name, planning=planning) if self.config or "${{" not in name else ""
-        if not text:
-            raise ConfigError("no model is named", hint="pass model= with a model version's URI or a folder")
+        if given is None and self._configured("train") is None:
+            hint = "name a model version's URI or a folder: --model, model= or the key model"
+            raise ConfigError("no model is named, and the project trains none", hint=hint)
+        text = self.resolve(given or "${{train.model}}", planning=planning)
         if text.startswith(PENDING):
             return ModelInfo(None, text)
         if not text.startswith("cloudops://"):

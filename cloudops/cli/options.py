@@ -60,7 +60,7 @@ def load_config(options: dict[str, Any]) -> Config:
 
 def project_session(options: dict[str, Any]) -> Session:
     """A session for the configuration that the options name."""
-    from cloudops.connect import open_session
+    from cloudops.opening import open_session
 
     return open_session(load_config(options))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def show(**options: Any) -> None:
     if wants_json():
         document([{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
     else:
-        table(["key", "value", "origin"], [(key, str(value), origin) for key, value, origin in rows])
+        table(["key", "value", "origin"], [(key, _as_yaml(value), origin) for key, value, origin in rows])
 
 
 @click.command()
@@ -104,6 +105,11 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(cli, {}, "cloudops", "_CLOUDOPS_COMPLETE").source())
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as the project file spells it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _describe(name: str, points: dict[str, Any], *, strict: bool) -> dict[str, Any]:

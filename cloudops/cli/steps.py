@@ -146,7 +146,7 @@ def _show_job(job: Job, result: dict[str, Any]) -> None:
 
 
 def _session(options: dict[str, Any]) -> Session:
-    from cloudops.connect import open_session
+    from cloudops.opening import open_session
 
     return open_session(load_config(options))
 

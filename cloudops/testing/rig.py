@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import pytest
 
-from cloudops.connect import connect
 from cloudops.errors import CloudopsError
 from cloudops.handles import Endpoint, Job
+from cloudops.opening import connect
 from cloudops.provider import Capability, Support
 from cloudops.refs import Phase, Ref
 
