@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from .database import transaction
 from .errors import CloudopsError
 
 _SCHEMA = """
@@ -32,7 +32,7 @@ class Journal:
 
     def intend(self, name: str, *, provider: str, scope: str, step: str, intent: str) -> None:
         """Record that ``name`` is about to be created; a repeated intent keeps its first time."""
-        with self._connection() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "insert or ignore into intents values (?, ?, ?, ?, ?, ?, null)",
                 (name, provider, scope, step, intent, time.time()),
@@ -40,7 +40,7 @@ class Journal:
 
     def created(self, name: str, *, provider: str, scope: str, uri: str) -> None:
         """Record the handle that came of an intent."""
-        with self._connection() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "update intents set uri = ? where name = ? and provider = ? and scope = ?", (uri, name, provider, scope)
             )
@@ -49,28 +49,14 @@ class Journal:
         """The names of intents without a handle: a crash, or a call that failed, came between."""
         if not self.path.exists():
             return []
-        with self._connection() as connection:
+        with self._transaction() as connection:
             return [row[0] for row in connection.execute("select name from intents where uri is null order by created")]
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
-        except (OSError, sqlite3.Error) as error:
-            raise _unusable(self.path, error) from error
-        try:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute(_SCHEMA)
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
-        finally:
-            connection.close()
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self.path, _SCHEMA, lambda error: _unusable(self.path, error))
 
 
 def _unusable(path: Path, error: Exception) -> CloudopsError:
-    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if damaged(error):
         return CloudopsError(f"{path} is damaged ({error})", hint="delete it: it is only a journal, nothing is lost")
     return CloudopsError(f"{path} cannot be written: {error}", hint="free some disk space or fix its permissions")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudops.database import damaged, transaction
 from cloudops.errors import ProviderError, Unavailable
 
 _SCHEMA = """
@@ -41,7 +42,7 @@ class Index:
 
     def add(self, kind: str, name: str, project: str, step: str) -> None:
         """Add a row; one that is there stays as it is."""
-        with self._connection(create=True) as connection:
+        with self._transaction(create=True) as connection:
             row = (kind, name, project, step, time.time())
             connection.execute("insert or ignore into items values (?, ?, ?, ?, ?)", row)
 
@@ -59,37 +60,22 @@ class Index:
     def remove(self, kind: str, name: str) -> None:
         """Remove the row; silent when it is gone."""
         if self.path.exists():
-            with self._connection() as connection:
+            with self._transaction() as connection:
                 connection.execute("delete from items where kind = ? and name = ?", (kind, name))
 
     def _select(self, where: str, values: tuple[str, ...]) -> Iterator[Item]:
         if not self.path.exists():
             return iter(())
-        with self._connection() as connection:
+        with self._transaction() as connection:
             query = f"select kind, name, project, step, created from items {where}"
             return iter([Item(*row) for row in connection.execute(query, values)])
 
-    @contextmanager
-    def _connection(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        try:
-            if create:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30)
-        except (OSError, sqlite3.Error) as error:
-            raise _unusable(self.path, error) from error
-        try:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute(_SCHEMA)
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
-        finally:
-            connection.close()
+    def _transaction(self, *, create: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self.path, _SCHEMA, lambda error: _unusable(self.path, error), create=create)
 
 
 def _unusable(path: Path, error: Exception) -> ProviderError:
-    if "not a database" in str(error) or "malformed" in str(error):
+    if damaged(error):
         return ProviderError(
             f"{path} is damaged: {error}",
             provider="local",
