@@ -12,7 +12,7 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .database import transaction
+from .database import damaged, transaction
 from .errors import CloudopsError
 
 _SCHEMA = """
