@@ -22,6 +22,8 @@ GRACE = 30.0
 SHORT_GRACE = 5.0
 #: A replica that served this long starts with a clean record when it crashes.
 _FORGIVEN_AFTER = 60.0
+#: Crashes in a row up to which the next start comes soon enough for requests to wait for it.
+_WORTH_WAITING = 3
 _FIRST_PROBES = 0.1
 
 
@@ -117,8 +119,8 @@ class Pool:
         return [slot.replica for slot in self.slots if slot.replica is not None and slot.replica.ready]
 
     def recovering(self) -> bool:
-        """Whether waiting for a replica makes sense: one is being started and has not failed again and again."""
-        return self.was_ready and any(slot.crashes <= 1 for slot in self.slots)
+        """Whether waiting for a replica makes sense: one is coming back that has not failed again and again."""
+        return self.was_ready and any(slot.crashes <= _WORTH_WAITING for slot in self.slots)
 
     def seen(self) -> Seen:
         """What the rollout needs to know."""

@@ -106,11 +106,13 @@ def last_words(path: Path) -> str:
 
 
 def describe(code: int | None) -> str:
-    """An exit code of a shim in words; None where it is not known."""
+    """An exit code of a shim in words (negative: the shim itself was killed); None where it is not known."""
     if code is None:
         return "it ended"
+    number = -code if code < 0 else code - 128
     with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(code - 128).name}" if code > 128 else f"exit code {code}"
+        if number > 0:
+            return f"killed by {signal.Signals(number).name}"
     return f"exit code {code}"
 
 
