@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -132,7 +133,7 @@ class LocalTrainer(Trainer):
     def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("logs", ref):
-            return self._client.job_logs(ref, follow, tail)
+            return _until_deleted(ref, self._client.job_logs(ref, follow, tail))
 
     def metrics(self, ref: Ref) -> list[MetricPoint]:
         """See :class:`cloudops.provider.Trainer`."""
@@ -259,7 +260,7 @@ class LocalDeployer(Deployer):
 
         with translated("logs", ref):
             records = service.logs(self._client.endpoint_folder(ref), follow=follow, tail=tail)
-            return (LogLine(record.time, record.text, record.source) for record in records)
+            return _until_deleted(ref, (LogLine(record.time, record.text, record.source) for record in records))
 
     def delete(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Deployer`."""
@@ -299,3 +300,9 @@ class LocalMonitor(Monitor):
         from .captures import read
 
         return read(self._client.endpoint_folder(ref) / "capture", since, until)
+
+
+def _until_deleted(ref: Ref, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+    """The lines, up to the moment in which their files are deleted; what fails does so while they are read."""
+    with translated("logs", ref), suppress(FileNotFoundError):
+        yield from lines
