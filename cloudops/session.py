@@ -148,6 +148,7 @@ class Session:
             request = self._deploy_request(spec, None, planning=True)
             plan = self.provider.deployer.plan(request)
         else:
+            self._preflight.job(step, spec)
             job = self._request(step, spec, planning=True)
             plan = replace(self.provider.trainer.plan(job), exists=self.provider.trainer.find(job.name))
         return replace(plan, notes=[*plan.notes, *notes])
