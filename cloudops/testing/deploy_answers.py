@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudops.errors import InvalidRequest, NotFound, ProviderError
+from cloudops.handles import Endpoint, attach
 from cloudops.provider import Capability
 from cloudops.refs import Phase
 
@@ -20,7 +22,8 @@ from .contract import Contract, requires
 from .projects import deployment, job
 
 if TYPE_CHECKING:
-    from cloudops.handles import Endpoint
+    from pathlib import Path
+
     from cloudops.refs import MetricPoint
     from cloudops.session import Session
 
@@ -111,6 +114,12 @@ class DeployAnswers(Contract):
         )
         assert [line.text for line in served.logs(tail=1)] == texts[-1:]
 
+    def test_it_is_found_from_another_folder_by_its_uri(self, served: Endpoint, tmp_path: Path) -> None:
+        found = attach(served.uri, root=tmp_path)
+        assert isinstance(found, Endpoint)
+        assert found.predict([[1, 2]]) == [6]
+        assert list(tmp_path.iterdir()) == []
+
     def test_the_same_deployment_again_changes_nothing(self, rig: Rig, session: Session, served: Endpoint) -> None:
         before = served.status()
         again = rig.deploy(session, deployment(session.project, "two"))
@@ -189,6 +198,18 @@ class DeployAnswers(Contract):
 
         replicas = rig.until(answering, lambda found: len(found) > 1, "a second replica")
         assert len(replicas) == 2
+
+    @requires(Capability.LOG_FOLLOW)
+    def test_following_its_log_ends_when_it_is_deleted(self, rig: Rig) -> None:
+        session = rig.session()
+        endpoint = rig.deploy(session, deployment(session.project))
+        seen: list[str] = []
+        reader = threading.Thread(target=lambda: seen.extend(line.text for line in endpoint.logs(follow=True)))
+        reader.start()
+        endpoint.delete()
+        reader.join(rig.timeout)
+        assert not reader.is_alive()
+        assert "loaded a model of scale 2" in seen
 
     def test_delete_twice(self, rig: Rig) -> None:
         session = rig.session()

@@ -23,7 +23,7 @@ from cloudops.provider import Capability
 from cloudops.refs import Phase, Ref
 
 from .contract import Contract, requires
-from .projects import deployment, job
+from .projects import configure, deployment, job
 from .rig import Fault
 
 if TYPE_CHECKING:
@@ -159,6 +159,15 @@ class ErrorContract(Contract):
         """With the declared reason, before anything is created."""
         for capability, fields in _lacking(rig, _DEPLOYMENTS).items():
             _refused(rig, session, capability, session.deploy, deployment("contract", **fields))
+
+    def test_a_plan_is_refused_as_the_call_would_be(self, rig: Rig) -> None:
+        """What is lacking, and what is not there: a plan that shows it would promise too much."""
+        root = rig.project()
+        lacking = [job("nothing", **fields) for fields in _lacking(rig, _JOBS).values()]
+        for spec in [*lacking, job("nothing", inputs={"table": "data/nowhere.csv"})]:
+            configure(root, name=rig.project_name(root), train=spec.model_dump(mode="json", exclude_unset=True))
+            with pytest.raises((UnsupportedFeature, ConfigError)):
+                rig.session(root=root, environ={}).plan("train")
 
     @pytest.mark.parametrize("capability", [Capability.TRAFFIC_SPLIT, Capability.ROLLBACK])
     def test_a_verb_that_is_not_there_says_so(self, rig: Rig, capability: Capability) -> None:

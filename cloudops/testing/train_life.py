@@ -171,3 +171,13 @@ class TrainLife(Contract):
         running.delete()
         with pytest.raises(NotFound):
             running.status()
+
+    @requires(Capability.LOG_FOLLOW)
+    def test_following_its_log_ends_when_it_is_deleted(self, rig: Rig) -> None:
+        running = rig.session().train(job("sleep", "600"))
+        texts = []
+        for line in running.logs(follow=True):
+            texts.append(line.text)
+            if line.text == "asleep":
+                running.delete()
+        assert texts[-1] == "asleep"
