@@ -185,6 +185,7 @@ class _Exchange:
                 for name, value in passed_on(answer.headers, frozenset() if answer.length is not None else _LENGTH)
             )
             headers[VERSION_HEADER] = target.version
+            headers.setdefault("Server", "cloudops")
             if answer.done:
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.take())
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)

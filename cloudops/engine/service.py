@@ -71,6 +71,7 @@ def deploy(
     """Serve ``version``: the first one at once, a later one beside the old until it is ready, then by ``rollout``.
 
     The same version again changes nothing, unless it was refused or its processes are gone: then it is tried again.
+    Only a version that was refused and never live may come back under its name as something else.
     Returns the generation to wait for; see :class:`ServiceState`. ``port`` None keeps the endpoint's, or takes a free
     one. ``token`` None keeps the endpoint's, "" removes it. ``secrets`` are variables of this version's replicas; like
     the token they are held in memory only, so after a reboot they have to be given again. ``policy`` None keeps it.

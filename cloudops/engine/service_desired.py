@@ -27,13 +27,14 @@ def deployed(
         return _first(paths, before, version, rollout, port)
     if port not in (None, 0, before.port):
         raise ServiceConflict(f"the endpoint listens on port {before.port}; to move it to {port}, delete it first")
+    plan = latest_plan(paths)
+    refused = plan.generation == before.generation and version.name in plan.failed
     known = before.versions.get(version.name)
-    if known is not None and _plain(known) != _plain(version):
+    replaceable = refused and version.name not in plan.history
+    if known is not None and _plain(known) != _plain(version) and not replaceable:
         raise ServiceConflict(
             f"version {version.name} is deployed already and differs; a change needs a new version name"
         )
-    plan = latest_plan(paths)
-    refused = plan.generation == before.generation and version.name in plan.failed
     if before.target == target and running and not refused:
         return before
     versions = {**_kept(before, plan), version.name: version}

@@ -277,5 +277,5 @@ class Pool:
     async def _probe(self, replica: Replica) -> None:
         while True:
             await replica.probe(self.spec.health_path, self.policy.probe_timeout)
-            replica.used = replica.memory() if self.spec.memory else 0
+            replica.used = replica.memory(self.spec.memory) if self.spec.memory else 0
             await asyncio.sleep(self.policy.health_period if replica.ready else _FIRST_PROBES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
-from .process import ProcessId, end_group
+from .job_types import MARKER
+from .limits import choose_cores, thread_variables, tree_memory
+from .process import ProcessId, descendants, end_group
 from .service_find import SHIM
 from .service_paths import Paths
 from .service_shim import Task, describe, last_words
@@ -79,15 +78,9 @@ class Replica:
         if status is not None:
             self.ready = False
 
-    def memory(self) -> int:
-        """Resident bytes of the replica's processes."""
-        total = 0
-        with contextlib.suppress(psutil.Error):
-            root = psutil.Process(self.shim.pid)
-            for process in root.children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
-        return total
+    def memory(self, limit: int) -> int:
+        """Bytes of memory of the replica's processes, as far as ``limit`` matters (:func:`limits.tree_memory`)."""
+        return tree_memory(descendants(self.shim.pid), limit)
 
     def tell(self) -> None:
         """Ask it to finish its requests and end (once)."""
@@ -147,10 +140,10 @@ def run(
         OSError: the shim could not be started.
     """
     _make(log.parent)
-    threads = {name: str(_cores(spec.cpus)) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    own = {"CUDA_VISIBLE_DEVICES": ",".join(spec.gpus), **own}
-    env = {**(threads if spec.cpus else {}), **spec.env, **own, **secrets}
-    task = Task(argv, env, spec.cwd, str(log), _affinity(spec.cpus, log), tuple(secrets.values()), tied)
+    # The marker lets jobs and other replicas see whose cores and GPUs are taken.
+    own = {"CUDA_VISIBLE_DEVICES": ",".join(spec.gpus), MARKER: str(paths.root / log.stem), **own}
+    env = {**thread_variables(spec.cpus), **spec.env, **own, **secrets}
+    task = Task(argv, env, spec.cwd, str(log), choose_cores(spec.cpus)[0], tuple(secrets.values()), tied)
     shim = subprocess.Popen(
         [sys.executable, "-P", "-m", SHIM, str(paths.root), *labels],
         stdin=subprocess.PIPE,
@@ -181,21 +174,6 @@ def _writable(directory: Path) -> Path:
         with contextlib.suppress(OSError):
             return Path(tempfile.mkdtemp(prefix=_OWN, dir=other))
     return directory
-
-
-def _cores(cpus: float | None) -> int:
-    return max(1, -int(-(cpus or 1) // 1))
-
-
-def _affinity(cpus: float | None, log: Path) -> tuple[int, ...]:
-    """The cores to run on: as many as asked for, other ones for other replicas; empty where the limit is no limit."""
-    if cpus is None or not hasattr(os, "sched_getaffinity"):
-        return ()
-    usable = sorted(os.sched_getaffinity(0))
-    if _cores(cpus) >= len(usable):
-        return ()
-    first = sum(log.name.encode()) % len(usable)
-    return tuple((usable + usable)[first : first + _cores(cpus)])
 
 
 async def _status(port: int | None, path: str, timeout: float) -> int | None:

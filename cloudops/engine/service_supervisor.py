@@ -116,11 +116,15 @@ class Supervisor:
         return {name: pool.seen() for name, pool in self.pools.items() if pool.wanted}
 
     def _pool(self, name: str) -> Pool:
-        if name not in self.pools:
-            spec, secrets = self.desired.versions[name], self.secrets.versions.get(name, {})
+        pool, spec = self.pools.get(name), self.desired.versions.get(name)
+        # A name that was forgotten may come back with another specification.
+        if spec is not None and (pool is None or (pool.spec != spec and not pool.slots)):
             scaler = Scaler(spec.min_replicas, spec.max_replicas, self.desired.policy, 0)
-            self.pools[name] = Pool(self.paths, spec, secrets, self.desired.policy, scaler)
-        return self.pools[name]
+            fresh = Pool(self.paths, spec, self.secrets.versions.get(name, {}), self.desired.policy, scaler)
+            fresh.ending = pool.ending if pool else []
+            self.pools[name] = pool = fresh
+        assert pool is not None
+        return pool
 
     def _wanted(self, name: str, now: float) -> int:
         """How many replicas a version should have; a new one begins with as many as the busiest one has."""

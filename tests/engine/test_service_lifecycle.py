@@ -80,6 +80,21 @@ def test_deploy_after_delete_begins_anew(one: Endpoint) -> None:
         service.rollback(one.directory)
 
 
+def test_delete_while_it_is_being_created(one: Endpoint) -> None:
+    service.deploy(one.directory, spec("v1", env={"NEVER_READY": "1"}), policy=FAST)
+    until(lambda: len(one.processes()) == 3)
+    service.delete(one.directory)
+    assert (one.state.phase, one.processes()) == ("deleted", [])
+
+
+def test_refused_version_may_come_back_as_something_else(one: Endpoint) -> None:
+    one.up(spec("v1"))
+    assert one.up(spec("v2", env={"EXIT": "1"})).version("v2").state == "failed"
+    assert one.up(spec("v2")).version("v2").traffic == 100
+    with pytest.raises(ServiceConflict, match="v2 is deployed already and differs"):
+        service.deploy(one.directory, spec("v2", env={"EXIT": "1"}))
+
+
 def test_delete_finishes_open_requests(one: Endpoint) -> None:
     one.up(spec("v1"))
     answers = []
@@ -131,6 +146,14 @@ def test_two_first_deploys_at_once_make_one_endpoint(one: Endpoint) -> None:
     state = service.wait(one.directory, max(results), timeout=30)
     assert state.phase == "ready"
     until(lambda: len(one.processes()) == 3, what="a supervisor, a router and one replica")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+def test_replicas_are_bound_to_different_cores(one: Endpoint) -> None:
+    state = one.up(spec("v1", cpus=1.0, min_replicas=2, max_replicas=2))
+    cores = [os.sched_getaffinity(replica.pid or 0) for replica in state.version("v1").replicas]
+    assert [len(own) for own in cores] == [1, 1]
+    assert one.ask().value["environment"]["OMP_NUM_THREADS"] == "1"
 
 
 def test_first_version_that_fails_leaves_nothing_running(one: Endpoint) -> None:
