@@ -17,6 +17,7 @@ from .service_secrets import Secrets
 #: A router that reports nothing for this long hangs; it reports four times a second.
 _SILENCE = 10.0
 _LOG_LIMIT = 1 << 20
+_MANY_STARTS = 3
 
 
 class Gate:
@@ -52,6 +53,12 @@ class Gate:
             return self._child.poll() is None
         return self.process is not None and self.process.alive()
 
+    def trouble(self) -> str:
+        """One line where routers keep ending before they can serve, or ""."""
+        if self.link.connected or len(self._starts) < _MANY_STARTS:
+            return ""
+        return f"the router does not start; see {self.paths.router_log}"
+
     def kill(self) -> None:
         """End it at once, with its open requests."""
         end_group(self.process, grace=0)
@@ -66,7 +73,7 @@ class Gate:
         """At once, unless routers keep dying: then once every second."""
         now = time.monotonic()
         self._starts = [start for start in self._starts if now - start < 10]
-        return len(self._starts) < 3 or now - self._starts[-1] > 1
+        return len(self._starts) < _MANY_STARTS or now - self._starts[-1] > 1
 
     def _start(self) -> None:
         self._starts.append(time.monotonic())

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,8 @@ class Supervisor:
 
     def _publish(self) -> None:
         state = service_report.state(self.desired, self.plan, self.pools)
+        if state.phase == "ready" and (trouble := self.gate.trouble()):
+            state = replace(state, phase="degraded", reason=trouble)
         router = self.gate.process.pid if self.gate.process else None
         self.board.show(state, self.plan, supervisor=os.getpid(), router=router)
 

@@ -338,6 +338,18 @@ def test_crash_loop_backs_off_and_says_why(one: Endpoint, tmp_path: Path) -> Non
     until(lambda: one.state.phase == "ready", what="it recovers by itself")
 
 
+def test_router_that_cannot_start_is_told(one: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "aiohttp.py").write_text("raise ImportError('aiohttp is not for this Python')")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    service.deploy(one.directory, spec("v1"), policy=FAST)
+    state = until(lambda: (found := one.state).phase == "degraded" and found)
+    assert state.reason == f"the router does not start; see {Path(os.path.realpath(one.directory)) / 'router.log'}"
+    (broken / "aiohttp.py").unlink()
+    assert until(lambda: one.state.phase == "ready" and one.ask()).status == 200, "mended without a restart"
+
+
 def test_replicas_follow_the_load(one: Endpoint) -> None:
     policy = replace(FAST, target_concurrency=1.0)
     one.up(spec("v1", env={"SLEEP": "0.05"}, max_replicas=2), policy=policy)
