@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 _CONTRACTS = (
-    "contract",
     "deploy_answers",
     "deploy_rollout",
     "errors",
     "lifecycle",
     "monitor",
-    "rig",
     "train_given",
     "train_life",
     "train_told",
