@@ -65,6 +65,17 @@ def test_it_passes_the_shipped_contracts(run: Run, contract: str) -> None:
     assert not {"failed", "error"} & set(counts)
 
 
+def test_its_own_tests_pass_on_the_installed_code(run: Run, site: Path) -> None:
+    """Killed processes; and the code under test is that of the wheel, not that of the source folder."""
+    tests = str(PROVIDER / "tests" / "test_killed.py")
+    done = run(
+        sys.executable, "-m", "pytest", "-q", "-c", str(PROVIDER / "pyproject.toml"), "-p", "no:cacheprovider", tests
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    where = run(sys.executable, "-c", "import cloudops_sandbox; print(cloudops_sandbox.__file__)").stdout.strip()
+    assert Path(where).is_relative_to(site)
+
+
 def test_skips_give_the_declared_reason(run: Run) -> None:
     tests = PROVIDER / "tests" / "test_contracts.py"
     done = run(

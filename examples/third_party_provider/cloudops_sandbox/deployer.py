@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import socket
 import sys
 import time
 import urllib.error
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cloudops.errors import InvalidRequest, NotFound, ProviderError, Unavailable, UnsupportedFeature
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
@@ -45,7 +47,7 @@ class SandboxDeployer(Deployer):
                 time.sleep(0.01)  # the door ends at this moment
             before = files.read(folder / "wanted.json")
             wanted = self._wanted(request, before["generation"] + 1 if before else 1)
-            if not files.alive(folder):
+            if not _serves(folder):
                 self._open(folder, wanted)
             elif before["version"] != request.version or _refused_last(folder):
                 files.write(folder / "wanted.json", wanted)
@@ -59,7 +61,7 @@ class SandboxDeployer(Deployer):
         """What the door says, unless it is gone or has not seen the last deployment yet."""
         folder = self.folder(ref)
         wanted, state = files.read(folder / "wanted.json"), files.read(folder / "state.json")
-        if not files.alive(folder) and (state is None or state["phase"] != "failed"):
+        if not _serves(folder) and (state is None or state["phase"] != "failed"):
             return Status(Phase.FAILED, "lost: its processes were killed; deploy again", created=wanted["created"])
         if state is None:
             return Status(Phase.STARTING, created=wanted["created"])
@@ -151,6 +153,18 @@ class SandboxDeployer(Deployer):
         if self.find(ref.id) is None:
             raise NotFound(f"there is no endpoint {ref.id} in {self.base}", provider="sandbox", ref=ref)
         return self.base / "endpoints" / ref.id
+
+
+def _serves(folder: Path) -> bool:
+    """Whether the door is there: it starts at this moment, or it listens (a replica may have outlived it)."""
+    state = files.read(folder / "state.json")
+    if state is None or not files.alive(folder):
+        return files.alive(folder)
+    try:
+        socket.create_connection(("127.0.0.1", urlsplit(state["url"]).port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _refused_last(folder: Path) -> bool:

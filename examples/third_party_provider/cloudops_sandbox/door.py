@@ -31,8 +31,13 @@ class Replica:
         self._ready = Path("versions", wanted["version"], "ready.json").absolute()
         self._ready.unlink(missing_ok=True)
         environment = {**wanted["environment"], "CLOUDOPS_READY_FILE": str(self._ready)}
-        argv = [sys.executable, runtime, "serve"]
-        self.process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            [sys.executable, runtime, "serve"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            close_fds=False,  # it holds the endpoint's lock too: as long as it lives, something is to be killed
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -94,6 +99,8 @@ class Door(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         while True:
             wanted = files.read(Path("wanted.json"))
+            if wanted is None:
+                return
             if wanted["generation"] > self.seen:
                 self._take_in(wanted)
             elif self.live is None:
@@ -163,5 +170,15 @@ class Visitor(BaseHTTPRequestHandler):
         """Requests are counted, not printed."""
 
 
+def main(runtime: str) -> None:
+    """Run a door; however it ends, short of being killed, its replica ends with it."""
+    door = Door(runtime)
+    try:
+        door.run()
+    finally:
+        if door.live is not None:
+            door.live.process.terminate()
+
+
 if __name__ == "__main__":
-    Door(sys.argv[1]).run()
+    main(sys.argv[1])

@@ -45,6 +45,7 @@ def alone(folder: Path) -> Iterator[None]:
 def starting(folder: Path) -> Iterator[IO[str]]:
     """Hold ``folder/lock`` from before something is there until its process holds it: it is alive all the time."""
     folder.mkdir(parents=True, exist_ok=True)
+    kill(folder)  # what is left of an earlier one
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
@@ -89,11 +90,16 @@ def signal(folder: Path, number: int) -> None:
         os.killpg(group, number)
 
 
-def remove(folder: Path) -> None:
-    """Kill what runs in ``folder`` and remove it."""
+def kill(folder: Path) -> None:
+    """Kill all that runs in ``folder``."""
     while alive(folder):
         signal(folder, SIGKILL)
         time.sleep(0.01)
+
+
+def remove(folder: Path) -> None:
+    """Kill all that runs in ``folder``, and remove it."""
+    kill(folder)
     shutil.rmtree(folder)
 
 

@@ -2,33 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from cloudops.refs import Ref
-from cloudops.session import Session
-from cloudops.testing import (
-    DeployContract,
-    ErrorContract,
-    LifecycleContract,
-    MonitorContract,
-    Rig,
-    TrainContract,
-)
-
-
-class SandboxRig(Rig):
-    name = "sandbox"
-
-    def absent(self, session: Session, kind: str) -> Ref:
-        return Ref("sandbox", f"{session.root}/.sandbox".strip("/"), kind, "never-was")
-
-
-@pytest.fixture(scope="class")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with SandboxRig(tmp_path_factory.mktemp("sandbox")) as rig:
-        yield rig
+from cloudops.testing import DeployContract, ErrorContract, LifecycleContract, MonitorContract, TrainContract
 
 
 class TestTrain(TrainContract):
