@@ -109,7 +109,7 @@ def load(
     _choose(data, origins, {"provider": provider, "target": target}, "flag")
     _inherit(data, origins)
     project = validate(Project, data, origins, fallback=name)
-    config = Config(_with_target(project, origins), file, file.absolute().parent, origins)
+    config = Config(_with_target(project, origins), file, file.resolve().parent, origins)
     for place, message in references.problems(config.project):
         raise config.error(place, message)
     return config

@@ -237,7 +237,7 @@ def attach(uri: str, *, root: str | os.PathLike[str] | None = None) -> Job | Mod
         ref = Ref.parse(uri)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    context = ProviderContext(root=Path(root or ".").absolute(), scope=ref.scope)
+    context = ProviderContext(root=Path(root or ".").resolve(), scope=ref.scope)
     return handle(ref, create_provider(provider_info(ref.provider), context))
 
 

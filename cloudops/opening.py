@@ -48,7 +48,7 @@ def connect(
         PluginError: the provider is not installed, or broken.
     """
     environment = os.environ if environ is None else environ
-    folder = Path(root or ".").absolute()
+    folder = Path(root or ".").resolve()
     if file is None and project is None and (folder / "cloudops.yaml").is_file():
         file = folder / "cloudops.yaml"
     config: Config | None = None

@@ -148,7 +148,7 @@ class Pipeline:
         from .watch import first_row
 
         row = first_row(self.session.resolve(sources[0]), monitor.label, self.session.root)
-        [prediction] = endpoint.predict([row])
+        prediction = endpoint.predict([row])[0]
         return {"row": row, "prediction": prediction}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PENDING = "<"
 
 #: Fields of a deployment that say how it is rolled out rather than what is served.
-_ROLLOUT_FIELDS = {"endpoint", "traffic", "readiness_timeout"}
+_ROLLOUT_FIELDS = {"endpoint", "traffic"}
 
 
 class Requests:

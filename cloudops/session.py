@@ -82,9 +82,20 @@ class Session:
                 self._preflight.deploy(spec)
             else:
                 self._preflight.job(step, spec)
+        self._monitored(steps)
         for step in steps:
             if step != "monitor" and self._configured(step) is not None:
                 self.plan(step)
+
+    def _monitored(self, steps: Sequence[str]) -> None:
+        """A monitor that compares needs captured requests; without them it would find nothing, and say so too late."""
+        monitor, deploy = self._configured("monitor"), self._configured("deploy")
+        if "monitor" not in steps or monitor is None or monitor.endpoint is not None or deploy is None:
+            return
+        if deploy.capture is None and (monitor.reference is not None or monitor.replay):
+            place = ("monitor", "replay" if monitor.replay else "reference")
+            hint = "add capture: {sample: 100%} to deploy"
+            raise ConfigError(f"{self._where(place)}: the project's endpoint captures no requests", hint=hint)
 
     def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
         """Start the data step, or find the same one; returns at once."""
@@ -150,7 +161,7 @@ class Session:
         else:
             self._preflight.job(step, spec)
             job = self._request(step, spec, planning=True)
-            plan = replace(self.provider.trainer.plan(job), exists=self.provider.trainer.find(job.name))
+            plan = replace(self.provider.trainer.plan(job), exists=self._submission.find(job.name))
         return replace(plan, notes=[*plan.notes, *notes])
 
     def jobs(self) -> Iterator[Listed]:

@@ -58,6 +58,10 @@ class Submission:
         checkpoint = name if new else request.name
         return Job(self._create(replace(request, name=name, checkpoint=checkpoint)), self.provider)
 
+    def find(self, name: str) -> Ref | None:
+        """The job that :meth:`job` would use again, or None where it would make one."""
+        return self._choose(name, new=False)[1]
+
     def succeeded(self, name: str) -> Job | None:
         """The newest job of an intent that has succeeded, or None."""
         refs = [ref for _, ref in self._candidates(name) if ref is not None]
@@ -86,14 +90,13 @@ class Submission:
         return ref
 
     def _choose(self, base: str, new: bool) -> tuple[str, Ref | None]:
-        """The name to use, and the job that has it already: one that runs or succeeded is used again."""
-        for name, ref in self._candidates(base):
-            if ref is None:
-                return name, None
-            over = self.provider.trainer.status(ref).phase in (Phase.FAILED, Phase.CANCELLED)
-            if not new and not over:
+        """The name to use, and the job that has it already: the newest that runs or succeeded is used again."""
+        *taken, (free, _) = self._candidates(base)
+        for name, ref in [] if new else reversed(taken):
+            assert ref is not None
+            if self.provider.trainer.status(ref).phase not in (Phase.FAILED, Phase.CANCELLED):
                 return name, ref
-        raise AssertionError("the candidates end with a free name")
+        return free, None
 
     def _candidates(self, base: str) -> Iterator[tuple[str, Ref | None]]:
         """The names of an intent's jobs in order, up to and with the first free one."""

@@ -174,9 +174,9 @@ def test_paths_of_buckets(tmp_path: Path) -> None:
 
 
 CHECKPOINTING = """
-trap 'wait; echo saved > "$CLOUDOPS_CHECKPOINT_DIR/saved"; exit 5' TERM
+trap 'while [ ! -e child ]; do sleep 0.05; done; echo saved > "$CLOUDOPS_CHECKPOINT_DIR/saved"; exit 5' TERM
 sh -c 'trap "echo child got it > child; exit" TERM; touch ready; while :; do sleep 0.05; done' &
-wait
+while :; do sleep 0.05; done
 """
 
 

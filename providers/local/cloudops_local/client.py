@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets as random
@@ -70,7 +71,9 @@ class LocalClient:
         folder = self.layout.job(request.name)
         spec = self.job_spec(request)
         building = mapping.index_credentials(self.environ) if spec.setup else {}
-        with _alone_in(folder.path):
+        with self._alone("jobs", request.name):
+            if self.has_job(request.name):
+                return
             self._write_job(request, folder)
             self.index.add("jobs", request.name, request.lineage.project, request.step)
             job.start(folder.run, spec, secrets={**building, **request.secrets})
@@ -162,13 +165,14 @@ class LocalClient:
         if self.index.get("jobs", ref.id) is None:
             return
         folder = self.layout.job(ref.id)
-        if folder.run.exists():
-            job.cancel(folder.run, wait=30.0)
-        contract = _read(folder.contract)
-        if contract:
-            shutil.rmtree(contract["checkpoint_dir"], ignore_errors=True)
-        shutil.rmtree(folder.path, ignore_errors=True)
-        self.index.remove("jobs", ref.id)
+        with self._alone("jobs", ref.id):
+            if folder.run.exists():
+                job.cancel(folder.run, wait=30.0)
+            contract = _read(folder.contract)
+            if contract:
+                shutil.rmtree(contract["checkpoint_dir"], ignore_errors=True)
+            shutil.rmtree(folder.path, ignore_errors=True)
+            self.index.remove("jobs", ref.id)
 
     def lineage(self, name: str) -> dict[str, Any]:
         """``lineage.json`` of a job; empty when it is gone."""
@@ -187,7 +191,8 @@ class LocalClient:
         version = service.version(folder, request.version) or self.version_spec(request)
         options = request.options
         policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
-        with _alone_in(folder):
+        with self._alone("endpoints", request.endpoint):
+            folder.mkdir(parents=True, exist_ok=True)
             _serve_from(self.layout.version(request.endpoint, request.version), request)
             self.index.add("endpoints", request.endpoint, request.project, "deploy")
             service.deploy(
@@ -195,10 +200,16 @@ class LocalClient:
                 version,
                 mapping.rollout(request),
                 port=options.port if options else None,
-                token=self._token(folder) if request.spec.auth == "token" else None,
+                token=self._token(folder) if request.spec.auth == "token" else "",
                 secrets={**(mapping.index_credentials(self.environ) if version.setup else {}), **request.secrets},
                 policy=policy,
             )
+            if request.spec.auth != "token":
+                (folder / "token").unlink(missing_ok=True)
+
+    def has_endpoint(self, name: str) -> bool:
+        """Whether the endpoint was started: a first deployment that is refused or killed leaves a row without one."""
+        return self.index.get("endpoints", name) is not None and (self.layout.endpoint(name) / "desired.json").exists()
 
     def version_spec(self, request: DeployRequest) -> Any:
         """What the engine would serve for a request. Raises what stands in its way on this machine."""
@@ -234,11 +245,12 @@ class LocalClient:
         from cloudops.engine import service
 
         folder = self.layout.endpoint(ref.id)
-        if folder.exists():
-            service.delete(folder, wait=60.0)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(self.layout.version(ref.id, "x").parent, ignore_errors=True)
-        self.index.remove("endpoints", ref.id)
+        with self._alone("endpoints", ref.id):
+            if folder.exists():
+                service.delete(folder, wait=60.0)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self.layout.version(ref.id, "x").parent, ignore_errors=True)
+            self.index.remove("endpoints", ref.id)
 
     def token(self, ref: Ref) -> str | None:
         """The endpoint's token, where it has one."""
@@ -248,10 +260,29 @@ class LocalClient:
     def _token(self, folder: Path) -> str:
         path = folder / "token"
         if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            building = folder / f".token.{os.getpid()}"
+            building.unlink(missing_ok=True)
+            descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(random.token_urlsafe(32))
+            # A link is there whole or not at all: an empty token would be no token, and the endpoint open.
+            with contextlib.suppress(FileExistsError):
+                os.link(building, path)
+            building.unlink()
         return path.read_text(encoding="utf-8")
+
+    @contextmanager
+    def _alone(self, kind: str, name: str) -> Iterator[None]:
+        """Keep other clients, and other threads of this one, from creating or deleting the same thing meanwhile.
+
+        The lock lies outside of what it protects, which a deletion removes.
+        """
+        from cloudops.engine.files import locked
+
+        locks = self.layout.base / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with locked(locks / f"{kind}-{name}"):
+            yield
 
     def _runtime(self) -> Path:
         from cloudops.runtime.archive import build
@@ -261,16 +292,6 @@ class LocalClient:
 
     def _existing_folder(self) -> Path:
         return self.layout.root
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other clients, and other threads of this one, from creating the same thing meanwhile."""
-    from cloudops.engine.files import locked
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / "creating.lock"):
-        yield
 
 
 def _python(options: Any, settings: LocalTarget | None) -> str | None:

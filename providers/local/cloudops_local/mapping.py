@@ -251,7 +251,7 @@ def base_environment(environ: Mapping[str, str], python: str, *, building: bool)
     """
     kept = {key: value for key, value in environ.items() if key in _INHERITED}
     if building:
-        kept |= {key: value for key, value in _index(environ).items() if not _CREDENTIALS.search(value)}
+        kept |= {key: value for key, value in _index(environ).items() if not _secret(key, value)}
     path = os.pathsep.join([str(Path(python).parent), environ.get("PATH", os.defpath)])
     # Threads of OpenMP that spin while they wait slow everything else on this machine down; a cloud's is not shared.
     return {"OMP_WAIT_POLICY": "PASSIVE", **kept, "PATH": path}
@@ -259,7 +259,12 @@ def base_environment(environ: Mapping[str, str], python: str, *, building: bool)
 
 def index_credentials(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of package indexes that hold credentials; they travel as secrets do."""
-    return {key: value for key, value in _index(environ).items() if _CREDENTIALS.search(value)}
+    return {key: value for key, value in _index(environ).items() if _secret(key, value)}
+
+
+def _secret(key: str, value: str) -> bool:
+    named = any(word in key.upper() for word in ("PASSWORD", "TOKEN", "SECRET", "USERNAME", "CREDENTIAL"))
+    return named or _CREDENTIALS.search(value) is not None
 
 
 def _index(environ: Mapping[str, str]) -> dict[str, str]:

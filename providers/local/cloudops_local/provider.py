@@ -160,10 +160,10 @@ class LocalTrainer(Trainer):
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """See :class:`cloudops.provider.Trainer`."""
         for item in self._client.index.list("jobs", project):
-            if not self._client.has_job(item.name):
-                continue
             ref = self._client.ref("jobs", item.name)
-            yield Listed(ref, self.status(ref).phase, item.created, item.project, item.step)
+            # A client that was killed while it submitted leaves a row without a job: listed, so that it can be deleted.
+            phase = self.status(ref).phase if self._client.has_job(item.name) else Phase.FAILED
+            yield Listed(ref, phase, item.created, item.project, item.step)
 
     def model(self, ref: Ref) -> ModelInfo:
         """See :class:`cloudops.provider.Trainer`."""
@@ -219,7 +219,7 @@ class LocalDeployer(Deployer):
 
     def find(self, name: str) -> Ref | None:
         """See :class:`cloudops.provider.Deployer`."""
-        return self._client.ref("endpoints", name) if self._client.index.get("endpoints", name) else None
+        return self._client.ref("endpoints", name) if self._client.has_endpoint(name) else None
 
     def status(self, ref: Ref) -> Status:
         """See :class:`cloudops.provider.Deployer`."""
@@ -271,6 +271,9 @@ class LocalDeployer(Deployer):
         """See :class:`cloudops.provider.Deployer`."""
         for item in self._client.index.list("endpoints", project):
             ref = self._client.ref("endpoints", item.name)
+            if not self._client.has_endpoint(item.name):
+                yield Listed(ref, Phase.FAILED, item.created, item.project)
+                continue
             status = self.status(ref)
             yield Listed(ref, status.phase, item.created, item.project, details={"url": status.url})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -37,7 +38,7 @@ def send(ref: Ref, url: str, body: bytes, *, content_type: str, version: str | N
             return Answer(answer.read(), kind, answer.headers.get("x-cloudops-version", ""))
     except urllib.error.HTTPError as error:
         raise _refused(ref, error.code, error.read()) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
             f"the endpoint {ref.id} does not answer at {url}: {getattr(error, 'reason', error)}",
             provider="local",

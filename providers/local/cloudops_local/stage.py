@@ -7,7 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+from cloudops.errors import CloudopsError
 from cloudops.store.fetch import fetch
+from cloudops.store.uris import redact
 
 from .layout import cache
 
@@ -32,11 +34,11 @@ def _link(source: Path, target: Path) -> None:
 def main(plan: str) -> int:
     """Stage everything in the JSON file ``plan``; prints what it does."""
     for item in json.loads(Path(plan).read_text(encoding="utf-8")):
-        shown = item["source"].partition("?")[0]
+        shown = redact(item["source"])
         print(f"[cloudops] fetching {shown}", flush=True)  # noqa: T201 - it goes to the job's log
         try:
             stage(item["source"], Path(item["target"]))
-        except (OSError, ValueError, RuntimeError, LookupError) as error:
+        except (CloudopsError, OSError, ValueError) as error:
             print(f"[cloudops] {error}", flush=True)  # noqa: T201
             return 1
     return 0
