@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import GateFailed
+from .errors import ConfigError, GateFailed
 
 if TYPE_CHECKING:
     from .handles import Endpoint, Job
@@ -72,8 +72,10 @@ class Pipeline:
             GateFailed: the evaluation misses a requirement; nothing was deployed.
             CloudopsError: anything else that went wrong; what was created stays, and a repeated run goes on from it.
         """
-        self.session.validate(self.steps)
         project = self.session.config.project if self.session.config else None
+        if not any(getattr(project, step, None) for step in self.steps):
+            raise ConfigError(f"the project has no step to take (of {', '.join(self.steps)})")
+        self.session.validate(self.steps)
         for step in self.steps:
             if getattr(project, step, None) is not None:
                 getattr(self, f"_{step}")()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import CloudopsError, ConfigError
+from .errors import AuthError, CloudopsError, ConfigError, InvalidRequest, ProviderError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -105,7 +105,13 @@ def _reference(spec: MonitorSpec, resolve: Callable[[str], str], root: Path) -> 
     from .monitoring import profile
 
     source = resolve(spec.reference)
-    return profile(_without(_table(source, root), spec.label)), Path(source).name
+    frame = _table(source, root)
+    if not frame.height:
+        raise ConfigError(f"monitor.reference: {source} has no rows to compare with")
+    if spec.label and spec.label not in frame.columns:
+        columns = ", ".join(frame.columns[:20])
+        raise ConfigError(f"monitor.label: {source} has no column {spec.label!r}; it has {columns}")
+    return profile(_without(frame, spec.label)), Path(source).name
 
 
 def _periods(
@@ -122,19 +128,30 @@ def _periods(
     for label, source in spec.replay.items():
         frame = _without(_table(resolve(source), root), spec.label)
         began = time.time()
-        _replay(endpoint, frame, label, progress)
+        _replay(endpoint, frame, label, progress, judged=spec.checks.errors is not None)
         period = _captured(endpoint, label, began, time.time(), known, expected=frame.height)
         progress(f"{label}: {frame.height:,} rows sent, {_rows(period):,} captured")
         yield period
 
 
-def _replay(endpoint: Endpoint, frame: pl.DataFrame, label: str, progress: Callable[[str], None]) -> None:
+def _replay(
+    endpoint: Endpoint, frame: pl.DataFrame, label: str, progress: Callable[[str], None], *, judged: bool
+) -> None:
+    """Send a table's rows; where errors are judged by a check, an answer of 500 does not end it."""
     from .monitoring import batches
     from .rows import BATCH
 
     sent, told = 0, time.monotonic()
     for rows in batches(frame, BATCH):
-        endpoint.predict(rows)
+        try:
+            endpoint.predict(rows)
+        except (InvalidRequest, AuthError):
+            raise
+        except ProviderError as error:
+            # The endpoint's own failures are what `checks.errors` is for.
+            if not judged:
+                raise
+            progress(f"{label}: {error.message}")
         sent += len(rows)
         if time.monotonic() - told > 2:
             told = time.monotonic()

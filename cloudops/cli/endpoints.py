@@ -70,6 +70,7 @@ def traffic(words: tuple[str, ...], **options: Any) -> None:
     found: Endpoint = find(names[0] if names else None, options, kind="endpoints")  # type: ignore[assignment]
     if shares:
         found.traffic(shares)
+        found.wait()
     _show_endpoint(found)
 
 
@@ -80,6 +81,7 @@ def rollback(endpoint: str | None, **options: Any) -> None:
     """Give all traffic back to the version before the live one."""
     found: Endpoint = find(endpoint, options, kind="endpoints")  # type: ignore[assignment]
     found.rollback()
+    found.wait()
     _show_endpoint(found)
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloudops.errors import ConfigError
-
 from .options import command_line, load_config, project_options, relative
 from .output import document, note, table, wants_json
 from .progress import progress
@@ -43,9 +41,7 @@ def run(new: bool, **options: Any) -> None:
 @project_options
 def prepare(new: bool, **options: Any) -> None:
     """Run the data step and print where its outputs are."""
-    result = _pipeline(options, new, ("prepare",)).prepare
-    if result is None:
-        raise ConfigError("the project has no step prepare", hint="add the key prepare: to the project file")
+    result = _pipeline(options, new, ("prepare",)).prepare or {}
     if wants_json():
         document(result)
     else:

@@ -188,9 +188,11 @@ def _move(plan: Plan, desired: Desired, now: float) -> Plan:
 
 def _bake(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -> Plan:
     policy = desired.rollout
+    over = plan.deadline is None or now >= plan.deadline
     for name in sorted(plan.candidates):
         version = seen.get(name, Seen())
-        if version.crashes >= _CRASHES_IN_BAKE:
+        # A crash may be an accident; one that nothing has made up for when the bake is over is not.
+        if version.crashes >= _CRASHES_IN_BAKE or (over and version.crashes and plan.deadline is not None):
             return _refuse(plan, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
     rate = plan.errors / max(plan.requests, 1)
     if plan.requests >= policy.min_requests and rate > policy.max_error_rate:
@@ -199,7 +201,7 @@ def _bake(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) ->
             f"({rate:.0%}, allowed {policy.max_error_rate:.0%})"
         )
         return _refuse(plan, min(plan.candidates), why)
-    return _settle(plan) if plan.deadline is None or now >= plan.deadline else plan
+    return _settle(plan) if over else plan
 
 
 def _refuse(plan: Plan, name: str, why: str) -> Plan:

@@ -182,7 +182,7 @@ def read(directory: Path) -> ServiceState:
     if ended or (state.phase == "deleted" and not running):
         return state
     if not running:
-        reason = "lost: its processes are gone; resume it or deploy again"
+        reason = "lost: its processes are gone; deploy it again"
         return replace(state, phase="failed", reason=reason, supervisor=None, router=None)
     if desired.deleted:
         return replace(state, phase="deleting")
@@ -270,7 +270,7 @@ def delete(directory: Path, *, wait: float = 90.0) -> None:
 def _write(paths: Paths, desired: Desired) -> int:
     desired = replace(desired, generation=desired.generation + 1)
     if not paths.running():
-        raise ServiceConflict(f"the endpoint in {paths.root} does not run; resume it or deploy again first")
+        raise ServiceConflict(f"the endpoint in {paths.root} does not run; deploy it again first")
     paths.write_desired(desired)
     return desired.generation
 

@@ -140,6 +140,21 @@ def test_status_imports_only_what_it_needs(project: Project) -> None:
     assert "importlib.metadata" not in done.stderr.split()
 
 
+def test_what_cannot_be_monitored_is_said_before_anything_runs(project: Project) -> None:
+    project.edit("  capture: {sample: 100%}\n", "")
+    assert "captures no requests" in project.run("run", code=2).stderr
+    assert project.json("jobs") == []
+    (project.folder / "empty.yaml").write_text("name: empty\n")
+    assert "no step to take" in project.run("run", "-f", "empty.yaml", code=2).stderr
+
+
+def test_numbers_that_json_lacks_become_null(project: Project) -> None:
+    (project.folder / "src" / "train.py").write_text(
+        "from cloudops.runtime import log_metric\nlog_metric('a', float('nan'))\n"
+    )
+    assert project.json("train")["metrics"] == {"a": None}
+
+
 def test_an_unknown_command_names_the_nearest(project: Project) -> None:
     assert "did you mean 'train'?" in project.run("trian", code=2).stderr
 

@@ -6,11 +6,13 @@ import json
 import os
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from .conftest import Project, interrupt
 
@@ -170,13 +172,37 @@ def test_a_port_in_use_is_named(project: Project) -> None:
         refused = project.run("run", code=3)
     assert str(port) in refused.stderr
     assert "in use" in refused.stderr
+    [row] = project.json("endpoints")
+    assert row["phase"] == "failed"
     project.run("run")
+    project.run("down", "--yes")
+
+
+def test_a_refused_first_deployment_can_be_deleted(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        project.run("run", "--set", f"overrides.local.deploy.port={taken.getsockname()[1]}", code=3)
+    assert len(project.json("down", "--yes")["deleted"]) == 3
+    assert project.json("endpoints") == []
+
+
+def test_a_token_guards_the_endpoint_until_it_is_taken_away(project: Project) -> None:
+    url = project.json("run", "--set", "deploy.auth=token")["deploy"]["url"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{url}/ping", timeout=5)
+    token = project.folder / ".cloudops" / "local" / "endpoints" / "small" / "token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [2]
+    project.run("run")
+    urllib.request.urlopen(f"{url}/ping", timeout=5).close()
+    assert not token.exists()
 
 
 def test_new_starts_another_job(project: Project) -> None:
     first = project.json("train")
     assert project.json("train")["uri"] == first["uri"]
-    assert project.json("train", "--new")["uri"] != first["uri"]
+    second = project.json("train", "--new")
+    assert second["uri"] != first["uri"]
+    assert project.json("train")["uri"] == second["uri"]
 
 
 def test_secrets_reach_the_job_and_nothing_else(project: Project) -> None:

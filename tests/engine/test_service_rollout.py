@@ -154,6 +154,15 @@ def test_crashes_in_the_bake_count_too() -> None:
     assert one.plan.reason == "rolled back: version b crashed 3 times during its bake: Segmentation fault"
 
 
+def test_a_crash_that_nothing_made_up_for_ends_the_bake() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60))
+    one.step(b=READY)
+    assert one.step(59, b=Seen(ready=1, crashes=1)).stage == "baking"
+    one.step(2, b=Seen(ready=1, crashes=1, last_words="Segmentation fault"))
+    assert one.plan.reason == "rolled back: version b crashed 1 times during its bake: Segmentation fault"
+
+
 def test_rolled_back_version_can_be_tried_again() -> None:
     one = Endpoint().live("a")
     one.want({"b": 1.0})

@@ -93,7 +93,8 @@ def _refused(state: ServiceState) -> str:
     """The version that was rolled back, as long as nothing was asked for since."""
     if not state.reason.startswith("rolled back: ") or state.observed_generation < state.generation:
         return ""
-    return next((version.name for version in state.versions if version.state == "failed"), "")
+    failed = [version.name for version in state.versions if version.state == "failed"]
+    return next((name for name in failed if f"version {name} " in state.reason), "")
 
 
 def metric_points(lines: Sequence[Any]) -> list[MetricPoint]:
