@@ -68,6 +68,8 @@ class Requests:
                 "spec": spec.model_dump(mode="json", exclude=_ROLLOUT_FIELDS | {"model"}),
                 "requirements": requirements,
                 "options": _dump(options),
+                # A rotated secret has to reach the replicas. Of its digest only a few bits end up in the version.
+                "secrets": {name: digest([self.project, name, value]) for name, value in secrets.items()},
             }
         )
         return DeployRequest(

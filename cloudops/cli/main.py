@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from .lazy import LazyGroup
-from .output import print_error
+from .output import print_error, print_error_document
 
 #: Command to ``(module, help)``, by section; a command's module is imported when it is used.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -76,6 +76,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except click.UsageError as error:
         error.show()
+        print_error_document(error, error.format_message())
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130

@@ -71,9 +71,14 @@ def print_error(error: Exception) -> int:
     note(f"error: {one_line(error.message)}")
     if error.hint:
         note(f"  {one_line(error.hint)}")
-    if "json" in _output_flags():
-        document({"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}})
+    print_error_document(error, error.message, error.hint)
     return error.exit_code
+
+
+def print_error_document(error: Exception, message: str, hint: str | None = None) -> None:
+    """Print the document of a failure, where ``-o json`` was asked for."""
+    if "json" in _output_flags():
+        document({"error": {"type": type(error).__name__, "message": message, "hint": hint}})
 
 
 def one_line(text: str) -> str:
@@ -93,6 +98,7 @@ def _print_unexpected(error: Exception) -> int:
     else:
         note(f"error: this is a bug in cloudops or in a plugin: {reason}")
     note("  CLOUDOPS_DEBUG=1 shows where")
+    print_error_document(error, reason)
     return 1
 
 
@@ -100,4 +106,5 @@ def _output_flags() -> list[str]:
     """The values of ``-o`` on the command line; the context is gone when an error has left the command."""
     words = sys.argv[1:]
     values = [following for word, following in itertools.pairwise(words) if word in ("-o", "--output")]
-    return values + [word.partition("=")[2] for word in words if word.startswith("--output=")]
+    joined = [word.partition("=")[2] for word in words if word.startswith("--output=")]
+    return values + joined + [word[2:] for word in words if word.startswith("-o")]

@@ -96,7 +96,8 @@ def providers(name: str | None, output: str) -> None:
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@output_option
+def completion(shell: str, output: str) -> None:
     """Print the script that makes a shell complete cloudops: eval "$(cloudops completion bash)"."""
     from click.shell_completion import get_completion_class
 
@@ -104,7 +105,11 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(cli, {}, "cloudops", "_CLOUDOPS_COMPLETE").source())
+    script = found(cli, {}, "cloudops", "_CLOUDOPS_COMPLETE").source()
+    if output == "json":
+        document({"shell": shell, "script": script})
+    else:
+        click.echo(script)
 
 
 def _as_yaml(value: Any) -> str:

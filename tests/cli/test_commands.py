@@ -113,6 +113,21 @@ def test_init_makes_a_project_that_is_valid(project: Project, tmp_path: Path) ->
 
 def test_completion_completes_commands(project: Project) -> None:
     assert "_CLOUDOPS_COMPLETE" in project.run("completion", "bash").stdout
+    assert "_CLOUDOPS_COMPLETE" in project.json("completion", "zsh")["script"]
+
+
+def test_failures_are_a_document_too(project: Project) -> None:
+    for arguments in (["predict", "-o", "json"], ["predict", "-ojson"], ["trian", "--output=json"]):
+        assert json.loads(project.run(*arguments, code=2).stdout)["error"]["type"] == "UsageError"
+    project.edit("name: small", "nam: small")
+    assert json.loads(project.run("run", "-ojson", code=2).stdout)["error"]["type"] == "ConfigError"
+
+
+def test_credentials_in_requirements_are_refused(project: Project) -> None:
+    (project.folder / "r.txt").write_text("--index-url https://user:hunter2@example.invalid/simple\nsix\n")
+    refused = project.run("plan", "--set", "train.requirements=r.txt", code=2)
+    assert "holds credentials" in refused.stderr
+    assert "hunter2" not in refused.stderr + refused.stdout
 
 
 def test_completion_in_a_shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,17 @@ def test_new_starts_another_job(project: Project) -> None:
     assert project.json("train")["uri"] == second["uri"]
 
 
+def test_a_rotated_secret_reaches_the_replicas(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.edit("  predictor: src/predictor.py\n", "  predictor: src/predictor.py\n  secrets: [SMALL_KEY]\n")
+    (project.folder / "src" / "predictor.py").write_text(
+        "import os\ndef load(model_dir): ...\ndef predict(m, i): return [len(os.environ['SMALL_KEY'])] * len(i)\n"
+    )
+    for value in ("first", "second-one"):
+        monkeypatch.setenv("SMALL_KEY", value)
+        project.run("run")
+        assert project.json("predict", "--row", "1")["predictions"] == [len(value)]
+
+
 def test_secrets_reach_the_job_and_nothing_else(project: Project) -> None:
     project.edit("  params: {lr: 0.1}\n", "  params: {lr: 0.1}\n  secrets: [SMALL_KEY]\n")
     (project.folder / "src" / "train.py").write_text(

@@ -46,6 +46,9 @@ def choose(where: str, framework: str | None, requirements: str | None, python: 
     from cloudops.engine.environments import environment
 
     lines = _lines(requirements)
+    if any(re.search(r"://[^/\s]*@", line) for line in lines):
+        hint = "give the index with its credentials in UV_INDEX_URL or PIP_INDEX_URL"
+        raise ConfigError(f"{where}.requirements: a line holds credentials, which would be stored", hint=hint)
     if wanted is not None:
         distribution, version = wanted
         lines = [f"{distribution}=={version}.*", *FRAMEWORKS[_name(framework)][1], *lines]
