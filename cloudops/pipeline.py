@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import ConfigError, GateFailed
+from .errors import ConfigError
+from .gate import gate
 
 if TYPE_CHECKING:
     from .handles import Endpoint, Job
@@ -152,26 +153,6 @@ class Pipeline:
         row = first_row(self.session.resolve(sources[0]), monitor.label, self.session.root)
         prediction = endpoint.predict([row])[0]
         return {"row": row, "prediction": prediction}
-
-
-def gate(spec: EvaluateSpec, metrics: dict[str, float]) -> None:
-    """Hold measured metrics against the requirements of ``spec``.
-
-    Raises:
-        GateFailed: a metric was not logged, or misses its bound.
-    """
-    for name, requirement in spec.require.items():
-        if name not in metrics:
-            logged = ", ".join(sorted(metrics)) or "none"
-            raise GateFailed(
-                f"evaluate.require.{name}: the evaluation logged no such metric (logged: {logged})",
-                hint=f"log it with cloudops.runtime.log_metric({name!r}, value)",
-            )
-        if not requirement.holds(metrics[name]):
-            raise GateFailed(
-                f"evaluate.require.{name}: measured {metrics[name]:.6g}, required {requirement}; nothing was deployed",
-                hint="improve the model, or change the requirement",
-            )
 
 
 def verdict_line(report: Watched) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import references
-from .errors import ConfigError, NotFound
+from .errors import ConfigError, GateFailed, NotFound
 from .events import BeforeDelete, StatusChanged
+from .gate import gate
 from .handles import Endpoint, Job, ModelVersion, attach, handle
 from .observers import Observers
 from .preflight import Preflight
@@ -123,8 +124,14 @@ class Session:
         return self._submit("evaluate", chosen, new=new)
 
     def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
-        """Put a model version behind an endpoint; returns at once. The same version again changes nothing."""
-        request = self._deploy_request(self._spec("deploy", spec), model)
+        """Put a model version behind an endpoint; returns at once. The same version again changes nothing.
+
+        Raises:
+            GateFailed: the project's evaluation has requirements, and this model has not passed them.
+        """
+        chosen: DeploySpec = self._spec("deploy", spec)
+        request = self._deploy_request(chosen, model)
+        self._gate(model or chosen.model)
         return self._submission.deployment(request)
 
     def monitor(
@@ -278,6 +285,20 @@ class Session:
             secrets=self._preflight.secrets(spec.secrets),
             options=getattr(self._overrides, step, None),
         )
+
+    def _gate(self, model: str | None) -> None:
+        """Nothing is deployed below the project's requirements, whichever way the deployment is asked for."""
+        evaluate: EvaluateSpec | None = self._configured("evaluate")
+        if evaluate is None or not evaluate.require:
+            return
+        spec = evaluate if model is None else evaluate.model_copy(update={"model": model})
+        job = self._submission.succeeded(self._request("evaluate", spec).name)
+        if job is None:
+            raise GateFailed(
+                f"{self._where(('evaluate', 'require'))}: this model was not evaluated with this code and data",
+                hint="`cloudops evaluate` does it (with --model for a model of your choice), `cloudops run` does all",
+            )
+        gate(evaluate, job.final_metrics())
 
     def _deploy_request(self, spec: DeploySpec, model: str | None, *, planning: bool = False) -> DeployRequest:
         self._preflight.deploy(spec)

@@ -129,7 +129,7 @@ def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **ar
     _waiting(step, job, session)
     result = {"uri": job.uri, "phase": "succeeded", "metrics": job.final_metrics()}
     if step == "evaluate" and project is not None and project.evaluate is not None:
-        from cloudops.pipeline import gate
+        from cloudops.gate import gate
 
         gate(project.evaluate, result["metrics"])
         result["passed"] = True

@@ -50,6 +50,10 @@ def test_a_gate_that_is_missed_deploys_nothing(project: Project) -> None:
     failed = project.run("run", "--set", "evaluate.params.score=0.1", code=1)
     assert "evaluate.require.score: measured 0.1, required >= 0.5; nothing was deployed" in failed.stderr
     assert project.json("endpoints") == []
+    refused = project.run("deploy", "--set", "evaluate.params.score=0.1", code=1)
+    assert "measured 0.1, required >= 0.5; nothing was deployed" in refused.stderr
+    assert "was not evaluated" in project.run("deploy", "--set", "evaluate.params.score=0.8", code=1).stderr
+    assert project.json("endpoints") == []
 
 
 def test_failing_user_code_shows_why(project: Project) -> None:
@@ -145,11 +149,13 @@ def test_a_broken_version_is_rolled_back_and_the_old_one_serves(project: Project
     good = predictor.read_text()
     predictor.write_text("def load(model_dir):\n    raise RuntimeError('no such weights')\ndef predict(m, i): ...\n")
     assert "or name a model version" in project.run("deploy", code=2).stderr
+    project.run("evaluate", "--model", model)
     failed = project.run("deploy", "--model", model, code=1)
     assert "does not serve, the one before goes on: rolled back" in failed.stderr
     assert "no such weights" in failed.stderr
     assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [2]
     predictor.write_text(good.replace("row[", "2 * row["))
+    project.run("evaluate", "--model", model)
     project.run("deploy", "--model", model)
     assert project.json("predict", "--row", '{"x": 1}')["predictions"] == [4]
 

@@ -281,6 +281,7 @@ class LocalClient:
 
         locks = self.layout.base / "locks"
         locks.mkdir(parents=True, exist_ok=True)
+        self.layout.base.chmod(0o700)  # models, data and signed URLs are nobody else's
         with locked(locks / f"{kind}-{name}"):
             yield
 
