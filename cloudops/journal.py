@@ -12,7 +12,7 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .database import damaged, transaction
+from .database import busy, damaged, transaction
 from .errors import CloudopsError
 
 _SCHEMA = """
@@ -59,4 +59,6 @@ class Journal:
 def _unusable(path: Path, error: Exception) -> CloudopsError:
     if damaged(error):
         return CloudopsError(f"{path} is damaged ({error})", hint="delete it: it is only a journal, nothing is lost")
+    if busy(error):
+        return CloudopsError(f"{path} is in use by another process: {error}", hint="run again when that has ended")
     return CloudopsError(f"{path} cannot be written: {error}", hint="free some disk space or fix its permissions")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudops.database import damaged, transaction
+from cloudops.database import busy, damaged, transaction
 from cloudops.errors import ProviderError, Unavailable
 
 _SCHEMA = """
@@ -81,7 +81,7 @@ def _unusable(path: Path, error: Exception) -> ProviderError:
             provider="local",
             hint="move it away; jobs and endpoints then start anew, their files stay below the same folder",
         )
-    if "locked" in str(error):
+    if busy(error):
         return Unavailable(f"{path} is in use by another process: {error}", provider="local")
     return ProviderError(
         f"{path} cannot be used: {error}", provider="local", hint="free some disk space or fix its permissions"
