@@ -29,7 +29,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from .refs import Status
@@ -89,6 +89,20 @@ class CloudopsError(Exception):
         self.operation = operation
         self.ref = None if ref is None else str(ref)
         self.hint = hint
+        #: The key of the project file that is at fault, such as ``("train", "framework")``; see :meth:`at`.
+        self.place: tuple[str | int, ...] = ()
+
+    def at(self, *place: str | int) -> Self:
+        """Say which key of the project file is at fault: the message then begins with it."""
+        self.place = place
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+        return self.led_by(key.removeprefix("."))
+
+    def led_by(self, text: str) -> Self:
+        """Put ``text`` (where the fault is: a key, or a file and a line) before the message."""
+        self.message = f"{text}: {self.message}"
+        self.args = (self.message,)
+        return self
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}; {self.hint}"

@@ -21,11 +21,11 @@ def gate(spec: EvaluateSpec, metrics: Mapping[str, float]) -> None:
         if name not in metrics:
             logged = ", ".join(sorted(metrics)) or "none"
             raise GateFailed(
-                f"evaluate.require.{name}: the evaluation logged no such metric (logged: {logged})",
+                f"the evaluation logged no such metric (logged: {logged})",
                 hint=f"log it with cloudops.runtime.log_metric({name!r}, value)",
-            )
+            ).at("evaluate", "require", name)
         if not requirement.holds(metrics[name]):
             raise GateFailed(
-                f"evaluate.require.{name}: measured {metrics[name]:.6g}, required {requirement}; nothing was deployed",
+                f"measured {metrics[name]:.6g}, required {requirement}; nothing was deployed",
                 hint="improve the model, or change the requirement",
-            )
+            ).at("evaluate", "require", name)

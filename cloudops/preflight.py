@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, UnsupportedFeature
 from .provider import Capability, Support
+from .refs import Ref
 
 if TYPE_CHECKING:
     from .specs import DeploySpec, MonitorSpec, StepSpec
@@ -51,7 +52,6 @@ class Preflight:
         provider: the provider's name.
         capabilities: what it declares.
         root: where relative paths start.
-        where: place to a prefix such as ``cloudops.yaml:12: train.timeout``.
         environ: where secrets come from.
     """
 
@@ -60,13 +60,11 @@ class Preflight:
         provider: str,
         capabilities: Mapping[Capability, Support],
         root: Path,
-        where: Callable[[Place], str],
         environ: Mapping[str, str],
     ) -> None:
         self.provider = provider
         self.capabilities = capabilities
         self.root = root
-        self.where = where
         self.environ = environ
 
     def job(self, step: str, spec: StepSpec) -> None:
@@ -79,6 +77,7 @@ class Preflight:
         for key, source in spec.inputs.items():
             self._source((step, "inputs", key), source)
         self._secrets(step, spec.secrets)
+        self._model(step, getattr(spec, "model", None))
 
     def deploy(self, spec: DeploySpec) -> None:
         """Raise for the first thing that stands in the way of ``spec``."""
@@ -87,8 +86,7 @@ class Preflight:
         for field in ("predictor", "requirements"):
             if (path := getattr(spec, field)) is not None:
                 self._file(("deploy", field), path)
-        if spec.model is not None and "${{" not in spec.model and not spec.model.startswith("cloudops://"):
-            self._folder(("deploy", "model"), spec.model)
+        self._model("deploy", spec.model)
         self._secrets("deploy", spec.secrets)
 
     def monitor(self, spec: MonitorSpec) -> None:
@@ -119,28 +117,39 @@ class Preflight:
     def _supported(self, place: Place, capability: Capability) -> None:
         support = self.capabilities.get(capability, Support(False, "the provider does not declare it"))
         if not support.ok:
-            lead = f"{self.where(place)}: " if place else ""
-            raise UnsupportedFeature(
-                f"{lead}{self.provider} has no {capability.replace('_', ' ')}: {support.reason}",
+            error = UnsupportedFeature(
+                f"{self.provider} has no {capability.replace('_', ' ')}: {support.reason}",
                 provider=self.provider,
                 hint=support.hint or f"`cloudops providers {self.provider}` lists what it has",
             )
+            raise error.at(*place) if place else error
 
     def _secrets(self, step: str, names: list[str]) -> None:
         for index, name in enumerate(names):
             if name not in self.environ:
                 hint = f"export {name}=... and run again"
-                raise ConfigError(f"{self.where((step, 'secrets', index))}: {name} is not set", hint=hint)
+                raise ConfigError(f"{name} is not set", hint=hint).at(step, "secrets", index)
+
+    def _model(self, step: str, model: str | None) -> None:
+        if model is None or "${{" in model:
+            return
+        if not model.startswith("cloudops://"):
+            self._folder((step, "model"), model)
+            return
+        try:
+            Ref.parse(model)
+        except ValueError as error:
+            raise ConfigError(str(error)).at(step, "model") from error
 
     def _folder(self, place: Place, path: str) -> None:
         full = self.root / path
         if not full.is_dir():
-            raise ConfigError(f"{self.where(place)}: {_missing(full, path)}, expected a folder")
+            raise ConfigError(f"{_missing(full, path)}, expected a folder").at(*place)
 
     def _file(self, place: Place, path: str) -> None:
         full = self.root / path
         if not full.is_file():
-            raise ConfigError(f"{self.where(place)}: {_missing(full, path)}, expected a file")
+            raise ConfigError(f"{_missing(full, path)}, expected a file").at(*place)
 
     def _source(self, place: Place, source: str) -> None:
         if "://" in source or "${{" in source:
@@ -148,10 +157,10 @@ class Preflight:
         full = self.root / source
         if full.exists() or (glob.has_magic(source) and glob.glob(str(full), recursive=True)):
             if not os.access(full, os.R_OK) and full.exists():
-                raise ConfigError(f"{self.where(place)}: {source!r} cannot be read; check its permissions")
+                raise ConfigError(f"{source!r} cannot be read; check its permissions").at(*place)
             return
         what = "matches no file" if glob.has_magic(source) else "does not exist"
-        raise ConfigError(f"{self.where(place)}: {source!r} {what} (looked in {self.root})")
+        raise ConfigError(f"{source!r} {what} (looked in {self.root})").at(*place)
 
 
 def _missing(full: Path, given: str) -> str:

@@ -308,6 +308,11 @@ class CheckResult:
     hint: str = ""
 
 
+def attempt_name(name: str, number: int) -> str:
+    """The name of the ``number``-th job of the intent ``name``, counted from 1."""
+    return name if number == 1 else f"{name}-{number}"
+
+
 class Trainer(ABC):
     """Runs jobs and keeps the models they make."""
 
@@ -322,6 +327,17 @@ class Trainer(ABC):
     @abstractmethod
     def find(self, name: str) -> Ref | None:
         """The job of that name, or None."""
+
+    def attempts(self, name: str) -> Mapping[int, Ref]:
+        """The jobs of one intent by the number of the try: 1 for ``name``, 2 for ``name-2`` and so on.
+
+        It looks for one name after the other, up to the first that is free. A provider from which the job of an
+        earlier try can be deleted overrides it, or that gap hides the later ones and the work is done twice.
+        """
+        found: dict[int, Ref] = {}
+        while (ref := self.find(attempt_name(name, len(found) + 1))) is not None:
+            found[len(found) + 1] = ref
+        return found
 
     @abstractmethod
     def status(self, ref: Ref) -> Status:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .yamlfile import Place
 
 REFERENCE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+#: What a reference is replaced by whose value a plan cannot know yet, up to its end: ``<prepare.outputs.data>``.
+PENDING = "<"
 _JOBS = ("prepare", "train", "evaluate")
 _STEPS = (*_JOBS, "deploy", "monitor")
 

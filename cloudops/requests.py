@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 from .digests import digest
 from .errors import ConfigError
 from .provider import CodeVersion, DeployRequest, Input, JobRequest, Lineage, ModelInfo
+from .references import PENDING
 
 if TYPE_CHECKING:
     from .specs import DeploySpec, StepSpec
-
-#: What a source begins with that a plan cannot know yet, such as ``<prepare.outputs.data>/train.parquet``.
-PENDING = "<"
 
 #: Fields of a deployment that say how it is rolled out rather than what is served.
 _ROLLOUT_FIELDS = {"endpoint", "traffic"}

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import references
-from .errors import ConfigError, GateFailed, NotFound
+from .errors import CloudopsError, ConfigError, GateFailed, NotFound, UnsupportedFeature
 from .events import BeforeDelete, StatusChanged
 from .gate import gate
 from .handles import Endpoint, Job, ModelVersion, attach, handle
@@ -22,7 +23,7 @@ from .observers import Observers
 from .preflight import Preflight
 from .provider import Capability, JobRequest, ModelInfo, Plan, Support
 from .refs import Listed, Phase, Ref
-from .requests import PENDING, Requests
+from .requests import Requests
 from .specs import STEPS
 from .submission import Submission
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .refs import Status
     from .specs import DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
     from .watch import Watched
-    from .yamlfile import Place
 
 
 class Session:
@@ -60,7 +60,7 @@ class Session:
         self._requests = Requests(project, root, place)
         self._submission = Submission(provider, root, self._observers, sleep)
         secrets = os.environ if environ is None else environ
-        self._preflight = Preflight(provider.info.name, provider.capabilities(), root, self._where, secrets)
+        self._preflight = Preflight(provider.info.name, provider.capabilities(), root, secrets)
         self._jobs: dict[str, Job] = {}
 
     def capabilities(self) -> Mapping[Capability, Support]:
@@ -73,34 +73,37 @@ class Session:
 
     def validate(self, steps: Sequence[str] = STEPS) -> None:
         """Check steps of the project file against the provider, its machines included; raises for the first problem."""
-        for step in steps:
-            spec = self._configured(step)
-            if spec is None:
-                continue
-            if step == "monitor":
-                self._preflight.monitor(spec)
-            elif step == "deploy":
-                self._preflight.deploy(spec)
-            else:
-                self._preflight.job(step, spec)
-        self._monitored(steps)
-        for step in steps:
-            if step != "monitor" and self._configured(step) is not None:
-                self.plan(step)
+        configured = {step: spec for step in steps if (spec := self._configured(step)) is not None}
+        with self._located():
+            for step, spec in configured.items():
+                if step == "monitor":
+                    self._monitored(spec)
+                elif step == "deploy":
+                    self._preflight.deploy(spec)
+                else:
+                    self._preflight.job(step, spec)
+            for step in configured:
+                if step != "monitor":
+                    self._plan(step)
 
-    def _monitored(self, steps: Sequence[str]) -> None:
-        """A monitor that compares needs captured requests; without them it would find nothing, and say so too late."""
-        monitor, deploy = self._configured("monitor"), self._configured("deploy")
-        if "monitor" not in steps or monitor is None or monitor.endpoint is not None or deploy is None:
+    def _monitored(self, spec: MonitorSpec) -> None:
+        """Find out before anything is created, let alone paid for, what would end the monitor step after all others."""
+        from .watch import check_tables
+
+        self._preflight.monitor(spec)
+        check_tables(spec, lambda text: self.resolve(text, planning=True), self.root)
+        deploy = self._configured("deploy")
+        if deploy is None or spec.endpoint is not None or deploy.capture is not None:
             return
-        if deploy.capture is None and (monitor.reference is not None or monitor.replay):
-            place = ("monitor", "replay" if monitor.replay else "reference")
+        if spec.reference is not None or spec.replay:
             hint = "add capture: {sample: 100%} to deploy"
-            raise ConfigError(f"{self._where(place)}: the project's endpoint captures no requests", hint=hint)
+            error = ConfigError("the project's endpoint captures no requests", hint=hint)
+            raise error.at("monitor", "replay" if spec.replay else "reference")
 
     def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
         """Start the data step, or find the same one; returns at once."""
-        return self._submit("prepare", self._spec("prepare", spec), new=new)
+        with self._located(spec):
+            return self._submit("prepare", self._spec("prepare", spec), new=new)
 
     def train(self, spec: TrainSpec | None = None, *, new: bool = False) -> Job:
         """Start a training job, or find the same one; returns at once.
@@ -114,14 +117,16 @@ class Session:
             UnsupportedFeature: the provider cannot do what a field asks for.
             ProviderError: the provider refused.
         """
-        return self._submit("train", self._spec("train", spec), new=new)
+        with self._located(spec):
+            return self._submit("train", self._spec("train", spec), new=new)
 
     def evaluate(self, spec: EvaluateSpec | None = None, *, model: str | None = None, new: bool = False) -> Job:
         """Start an evaluation of a model version, by default the one of the project's training."""
         chosen: EvaluateSpec = self._spec("evaluate", spec)
         if model is not None:
             chosen = chosen.model_copy(update={"model": model})
-        return self._submit("evaluate", chosen, new=new)
+        with self._located(spec or model):
+            return self._submit("evaluate", chosen, new=new)
 
     def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
         """Put a model version behind an endpoint; returns at once. The same version again changes nothing.
@@ -130,9 +135,10 @@ class Session:
             GateFailed: the project's evaluation has requirements, and this model has not passed them.
         """
         chosen: DeploySpec = self._spec("deploy", spec)
-        request = self._deploy_request(chosen, model)
-        self._gate(model or chosen.model)
-        return self._submission.deployment(request)
+        with self._located(spec):
+            request = self._deploy_request(chosen, model)
+            self._gate(model or chosen.model)
+            return self._submission.deployment(request)
 
     def monitor(
         self,
@@ -150,16 +156,22 @@ class Session:
             html: where to write the report page; under ``.cloudops/reports`` by default.
             progress: called with a line for each thing done.
         """
-        from .watch import watch
+        from .watch import check_tables, watch
 
         chosen: MonitorSpec = self._spec("monitor", spec)
-        self._preflight.monitor(chosen)
+        with self._located(spec):
+            self._preflight.monitor(chosen)
+            check_tables(chosen, self.resolve, self.root)
         found = self.endpoint(endpoint or chosen.endpoint)
         page = None if html is None else Path(html)
         return watch(found, chosen, self.resolve, root=self.root, html=page, progress=progress or (lambda line: None))
 
     def plan(self, step: str) -> Plan:
         """What a step of the project file would create, with the provider's own request; creates nothing."""
+        with self._located():
+            return self._plan(step)
+
+    def _plan(self, step: str) -> Plan:
         spec: Any = self._spec(step, None)
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
@@ -245,7 +257,7 @@ class Session:
         job = self._done(head)
         if job is None:
             if planning:
-                return f"{PENDING}{name}>"
+                return f"{references.PENDING}{name}>"
             hint = f"run {head} first"
             if rest == "model":
                 hint += ", or name a model version (`cloudops models` lists them) with --model"
@@ -295,25 +307,36 @@ class Session:
         job = self._submission.succeeded(self._request("evaluate", spec).name)
         if job is None:
             raise GateFailed(
-                f"{self._where(('evaluate', 'require'))}: this model was not evaluated with this code and data",
+                "this model was not evaluated with this code and data",
                 hint="`cloudops evaluate` does it (with --model for a model of your choice), `cloudops run` does all",
-            )
+            ).at("evaluate", "require")
         gate(evaluate, job.final_metrics())
 
     def _deploy_request(self, spec: DeploySpec, model: str | None, *, planning: bool = False) -> DeployRequest:
         self._preflight.deploy(spec)
         info = self._model(model or spec.model, planning)
-        inherited = {}
-        if spec.framework is None and spec.image is None:
-            environment = info.lineage.get("environment", {})
-            inherited = {key: environment[key] for key in ("framework", "image") if environment.get(key)}
+        chosen = self._inheriting(spec, info)
         request = self._requests.deploy(
-            spec.model_copy(update=inherited),
+            chosen,
             model=info,
             secrets=self._preflight.secrets(spec.secrets),
             options=getattr(self._overrides, "deploy", None),
         )
         return request if request.requirements is not None else replace(request, requirements=info.requirements)
+
+    def _inheriting(self, spec: DeploySpec, info: ModelInfo) -> DeploySpec:
+        """``spec`` with the framework or the image that its model was trained with, where it names none."""
+        environment = info.lineage.get("environment", {})
+        inherited = {key: environment[key] for key in ("framework", "image") if environment.get(key)}
+        if spec.framework is not None or spec.image is not None or not inherited:
+            return spec
+        chosen = spec.model_copy(update=inherited)
+        try:
+            self._preflight.deploy(chosen)
+        except UnsupportedFeature as error:
+            error.hint = "the model was trained with it; name a framework under deploy, such as sklearn@1.7"
+            raise
+        return chosen
 
     def _model(self, given: str | None, planning: bool) -> ModelInfo:
         """The model that a spec names: a URI, a folder, or by default that of the project's training."""
@@ -321,7 +344,7 @@ class Session:
             hint = "name a model version's URI or a folder: --model, model= or the key model"
             raise ConfigError("no model is named, and the project trains none", hint=hint)
         text = self.resolve(given or "${{train.model}}", planning=planning)
-        if text.startswith(PENDING):
+        if text.startswith(references.PENDING):
             return ModelInfo(None, text)
         if not text.startswith("cloudops://"):
             return ModelInfo(None, str(self.root / text))
@@ -341,12 +364,15 @@ class Session:
     def _configured(self, step: str) -> Any:
         return getattr(self.config.project, step) if self.config else None
 
-    def _where(self, place: Place) -> str:
-        from .yamlfile import dotted
-
-        if self.config is None:
-            return dotted(place)
-        return f"{self.config.origin(place)}: {dotted(place)}"
+    @contextmanager
+    def _located(self, given: object = None) -> Iterator[None]:
+        """Put file and line before what is wrong with a key, unless the spec was ``given`` by the caller."""
+        try:
+            yield
+        except CloudopsError as error:
+            if error.place and given is None and self.config is not None:
+                error.led_by(self.config.origin(error.place))
+            raise
 
     def _override_notes(self, step: str) -> list[str]:
         options = getattr(self._overrides, step, None)

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from . import quantities
+from . import quantities, variables
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -173,8 +173,7 @@ class StepSpec(Strict):
     def _exclusive(self) -> StepSpec:
         if self.image is not None and self.framework is not None:
             raise ValueError("expected either framework or image, not both")
-        if both := sorted(set(self.envs) & set(self.secrets)):
-            raise ValueError(f"expected {both[0]} under envs or under secrets, not both")
+        variables.check(self.envs, self.secrets)
         return self
 
     @model_validator(mode="after")
@@ -269,6 +268,7 @@ class DeploySpec(Strict):
             raise ValueError(f"expected max_replicas of at least min_replicas ({self.min_replicas})")
         if self.image is not None and self.framework is not None:
             raise ValueError("expected either framework or image, not both")
+        variables.check(self.envs, self.secrets, free=variables.SERVING)
         return self
 
 

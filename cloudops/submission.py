@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +12,7 @@ from .errors import ProviderError
 from .events import AfterSubmit, BeforeSubmit
 from .handles import Endpoint, Job
 from .journal import Journal
+from .provider import attempt_name
 from .refs import Phase
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ class Submission:
 
     def succeeded(self, name: str) -> Job | None:
         """The newest job of an intent that has succeeded, or None."""
-        refs = [ref for _, ref in self._candidates(name) if ref is not None]
-        done = [ref for ref in refs if self.provider.trainer.status(ref).phase is Phase.SUCCEEDED]
-        return Job(done[-1], self.provider) if done else None
+        for _, ref in sorted(self.provider.trainer.attempts(name).items(), reverse=True):
+            if self.provider.trainer.status(ref).phase is Phase.SUCCEEDED:
+                return Job(ref, self.provider)
+        return None
 
     def deployment(self, request: DeployRequest) -> Endpoint:
         """The endpoint of ``request``, created or updated."""
@@ -91,23 +93,11 @@ class Submission:
 
     def _choose(self, base: str, new: bool) -> tuple[str, Ref | None]:
         """The name to use, and the job that has it already: the newest that runs or succeeded is used again."""
-        *taken, (free, _) = self._candidates(base)
-        for name, ref in [] if new else reversed(taken):
-            assert ref is not None
+        tries = self.provider.trainer.attempts(base)
+        for number, ref in [] if new else sorted(tries.items(), reverse=True):
             if self.provider.trainer.status(ref).phase not in (Phase.FAILED, Phase.CANCELLED):
-                return name, ref
-        return free, None
-
-    def _candidates(self, base: str) -> Iterator[tuple[str, Ref | None]]:
-        """The names of an intent's jobs in order, up to and with the first free one."""
-        attempt = 1
-        while True:
-            name = base if attempt == 1 else f"{base}-{attempt}"
-            ref = self.provider.trainer.find(name)
-            yield name, ref
-            if ref is None:
-                return
-            attempt += 1
+                return attempt_name(base, number), ref
+        return attempt_name(base, max(tries, default=0) + 1), None
 
     def _retrying(self, call: Callable[[], Result]) -> Result:
         """Repeat a call that creates: safe, because what it created the first time is found by its name."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import AuthError, CloudopsError, ConfigError, InvalidRequest, ProviderError
+from .references import PENDING
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,6 +90,28 @@ def watch(
     return _written(report, endpoint.ref.id, root, html)
 
 
+def check_tables(spec: MonitorSpec, resolve: Callable[[str], str], root: Path) -> None:
+    """Look at the heads of the tables that a check reads, those that are here already.
+
+    Args:
+        spec: what is to be checked.
+        resolve: fills in references; what a step will make begins with :data:`~cloudops.requests.PENDING`.
+        root: where relative paths start.
+
+    Raises:
+        ConfigError: a table cannot be read, or the reference has no column of the label's name.
+    """
+    tables = [(("monitor", "replay", name), source) for name, source in spec.replay.items()]
+    reference = [] if spec.reference is None else [(("monitor", "reference"), spec.reference)]
+    for place, source in [*reference, *tables]:
+        found = resolve(source)
+        if "://" in found or found.startswith(PENDING):
+            continue
+        columns = _columns(root / found, place)
+        if spec.label and place[1] == "reference" and spec.label not in columns:
+            raise _no_label(spec.label, found, columns)
+
+
 def first_row(source: str, label: str | None, root: Path) -> dict[str, Any]:
     """The first row of a table, without its label, as an endpoint takes it."""
     from .monitoring import batches
@@ -103,15 +126,15 @@ def _reference(spec: MonitorSpec, resolve: Callable[[str], str], root: Path) -> 
     if spec.reference is None:
         return None, ""
     from .monitoring import profile
+    from .store.uris import redact
 
     source = resolve(spec.reference)
     frame = _table(source, root)
     if not frame.height:
-        raise ConfigError(f"monitor.reference: {source} has no rows to compare with")
+        raise ConfigError(f"{redact(source)} has no rows to compare with").at("monitor", "reference")
     if spec.label and spec.label not in frame.columns:
-        columns = ", ".join(frame.columns[:20])
-        raise ConfigError(f"monitor.label: {source} has no column {spec.label!r}; it has {columns}")
-    return profile(_without(frame, spec.label)), Path(source).name
+        raise _no_label(spec.label, redact(source), frame.columns)
+    return profile(_without(frame, spec.label)), Path(redact(source)).name
 
 
 def _periods(
@@ -248,6 +271,20 @@ def _table(source: str, root: Path) -> pl.DataFrame:
         return read_table(path)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _columns(path: Path, place: tuple[str, ...]) -> list[str]:
+    from .monitoring.tables import columns
+
+    try:
+        return columns(path)
+    except ValueError as error:
+        raise ConfigError(str(error)).at(*place) from error
+
+
+def _no_label(label: str, source: str, columns: Sequence[str]) -> ConfigError:
+    there = ", ".join(columns[:20])
+    return ConfigError(f"{source} has no column {label!r}; it has {there}").at("monitor", "label")
 
 
 def _without(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:

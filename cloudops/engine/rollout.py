@@ -39,7 +39,8 @@ class Plan:
     """Where a rollout is; everything needed to go on after the supervisor was killed. Times are epoch seconds.
 
     ``weights`` is what the router applies, ``stable`` the last weights that were settled, ``history`` the versions in
-    the order in which they went live, ``failed`` why versions were refused.
+    the order in which they went live, ``failed`` why versions were refused, ``refused`` the one among them that the
+    rollout of this generation brought.
     """
 
     generation: int = 0
@@ -54,6 +55,7 @@ class Plan:
     errors: int = 0
     reason: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -146,6 +148,7 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
         requests=0,
         errors=0,
         reason="",
+        refused="",
         failed={name: why for name, why in plan.failed.items() if name not in desired.target},
     )
 
@@ -216,6 +219,7 @@ def _refuse(plan: Plan, name: str, why: str) -> Plan:
         deadline=None,
         reason=f"rolled back: version {name} {why}",
         failed=failed,
+        refused=name,
     )
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "rollback",
     "set_traffic",
     "version",
+    "versions",
     "wait",
 ]
 
@@ -128,6 +129,12 @@ def version(directory: Path, name: str) -> VersionSpec | None:
     """The version ``name`` as it was deployed, or None where the endpoint does not know it."""
     desired = Paths(directory).read_desired()
     return None if desired is None else desired.versions.get(name)
+
+
+def versions(directory: Path) -> frozenset[str]:
+    """The names of the versions that the endpoint knows: those in use, and those that it can go back to."""
+    desired = Paths(directory).read_desired()
+    return frozenset(desired.versions if desired else ())
 
 
 def set_traffic(directory: Path, percent: Mapping[str, float]) -> int:

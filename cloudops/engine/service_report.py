@@ -79,6 +79,7 @@ def state(desired: Desired, plan: Plan, pools: Mapping[str, Pool]) -> ServiceSta
         generation=desired.generation,
         observed_generation=plan.generation,
         versions=versions,
+        refused=plan.refused,
     )
 
 

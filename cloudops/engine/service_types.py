@@ -185,8 +185,8 @@ class ServiceState:
     """An endpoint as its supervisor last saw it. ``reason`` is one line; ``supervisor`` and ``router`` are ids.
 
     The endpoint has done what was asked last when ``observed_generation`` has reached that call's generation and
-    ``phase`` is in :data:`SETTLED`. After an automatic rollback the phase is "ready", the reason says why, and the
-    refused version's state is "failed".
+    ``phase`` is in :data:`SETTLED`. After an automatic rollback the phase is "ready", the reason says why, and
+    ``refused`` is the version that was rolled back, whose state is "failed".
     """
 
     phase: Phase
@@ -196,6 +196,7 @@ class ServiceState:
     generation: int
     observed_generation: int
     versions: tuple[VersionState, ...] = ()
+    refused: str = ""
     supervisor: int | None = None
     router: int | None = None
 

@@ -29,6 +29,16 @@ def read_table(path: str | Path) -> pl.DataFrame:
     return _below_one_another(frames, Path(path))
 
 
+def columns(path: str | Path) -> list[str]:
+    """The columns of a table (of the first file where there are several), with as little reading as its format allows.
+
+    Raises:
+        ValueError: as :func:`read_table`, as far as the head of the file tells.
+    """
+    file = _files(Path(path))[0]
+    return _read(file, head=True).columns
+
+
 def batches(frame: pl.DataFrame, size: int) -> Iterator[list[dict[str, Any]]]:
     """The rows in lists of at most ``size``, as values that JSON has.
 
@@ -83,12 +93,13 @@ def _files(path: Path) -> list[Path]:
     return [file for match in found for file in _files(match)]
 
 
-def _readers() -> dict[str, Callable[[Path], pl.DataFrame]]:
+def _readers(rows: int | None = None) -> dict[str, Callable[[Path], pl.DataFrame]]:
+    """A reader for each format; of the formats that can be read in part, only the first ``rows``."""
     import polars as pl
 
     return {
-        ".parquet": lambda path: pl.read_parquet(path, glob=False),
-        ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False),
+        ".parquet": lambda path: pl.read_parquet(path, glob=False, n_rows=rows),
+        ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False, n_rows=rows),
         ".json": lambda path: pl.read_json(path, infer_schema_length=None),
         ".jsonl": _json_lines,
         ".ndjson": _json_lines,
@@ -107,10 +118,10 @@ def _formats() -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def _read(file: Path) -> pl.DataFrame:
+def _read(file: Path, *, head: bool = False) -> pl.DataFrame:
     import polars as pl
 
-    reader = _readers().get(file.suffix.lower())
+    reader = _readers(1 if head else None).get(file.suffix.lower())
     if reader is None:
         raise ValueError(f"{file}: cannot tell its format from {file.suffix or 'its name'!r}; use a {_formats()} file")
     try:

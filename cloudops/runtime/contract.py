@@ -34,7 +34,8 @@ from .platforms import Contract
 _FOLDERS = ("model_dir", "output_dir", "checkpoint_dir")
 _MAPS = ("inputs", "outputs", "params")
 _MEMBERS = {"command", "code", "requirements", *_FOLDERS, *_MAPS}
-_OWN_PREFIXES = ("CLOUDOPS_INPUT_", "CLOUDOPS_OUTPUT_", "CLOUDOPS_PARAM_")
+#: What no job sees of its surroundings: another job's values, and the signed addresses of its own inputs.
+_OWN_PREFIXES = ("CLOUDOPS_INPUT_", "CLOUDOPS_OUTPUT_", "CLOUDOPS_PARAM_", "CLOUDOPS_SOURCE_")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Job:
         kept = {key: value for key, value in environ.items() if not key.startswith(_OWN_PREFIXES)}
         path = os.pathsep.join(filter(None, [_home(), environ.get("PYTHONPATH")]))
         given = _unique([*self._values(), *self._fixed()])
-        return {**kept, **given, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        return {"PYTHONUNBUFFERED": "1", **kept, **given, "PYTHONPATH": path}
 
     def _variable(self, group: str, name: str) -> str:
         known: Mapping[str, Any] = getattr(self.contract, group)

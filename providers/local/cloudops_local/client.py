@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets as random
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cloudops.errors import NotFound
 from cloudops.refs import LogLine, Ref
 
-from .layout import JobFolder, Layout
+from .layout import JobFolder, Layout, remove
 from .state import Index, Item
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from cloudops.provider import DeployRequest, JobRequest
 
     from .options import LocalTarget
+
+
+#: Seconds that a job or an endpoint may take to end before its deletion is given up.
+_ENDING = 60.0
 
 
 class LocalClient:
@@ -71,12 +76,13 @@ class LocalClient:
         folder = self.layout.job(request.name)
         spec = self.job_spec(request)
         building = mapping.index_credentials(self.environ) if spec.setup else {}
+        given = {**building, **mapping.source_secrets(request), **request.secrets}
         with self._alone("jobs", request.name):
             if self.has_job(request.name):
                 return
             self._write_job(request, folder)
             self.index.add("jobs", request.name, request.lineage.project, request.step)
-            job.start(folder.run, spec, secrets={**building, **request.secrets})
+            job.start(folder.run, spec, secrets=given)
 
     def _write_job(self, request: JobRequest, folder: JobFolder) -> None:
         from . import mapping
@@ -101,6 +107,14 @@ class LocalClient:
         except FileNotFoundError:
             return False
         return True
+
+    def attempts(self, name: str) -> Iterator[tuple[int, str]]:
+        """Number and name of each job of the intent ``name``."""
+        pattern = re.compile(rf"{re.escape(name)}(?:-([0-9]+))?")
+        for item in self.index.list("jobs", None):
+            match = pattern.fullmatch(item.name)
+            if match is not None and self.has_job(item.name):
+                yield int(match[1] or 1), item.name
 
     def job_spec(self, request: JobRequest) -> Any:
         """What the engine would run for a request. Raises what stands in its way on this machine."""
@@ -159,20 +173,35 @@ class LocalClient:
         job.cancel(self.job_folder(ref).run)
 
     def delete_job(self, ref: Ref) -> None:
-        """Stop the job and remove its folder, checkpoints included; silent when it is gone."""
+        """Stop the job and remove its folder, and its checkpoints unless another try has them too.
+
+        Silent when it is gone. Its row goes last: what could not be removed stays listed, and can be deleted again.
+
+        Raises:
+            RuntimeError: it does not end.
+            OSError: a file cannot be removed.
+        """
         from cloudops.engine import job
 
         if self.index.get("jobs", ref.id) is None:
             return
         folder = self.layout.job(ref.id)
         with self._alone("jobs", ref.id):
-            if folder.run.exists():
-                job.cancel(folder.run, wait=30.0)
-            contract = _read(folder.contract)
-            if contract:
-                shutil.rmtree(contract["checkpoint_dir"], ignore_errors=True)
-            shutil.rmtree(folder.path, ignore_errors=True)
+            state = job.cancel(folder.run, wait=_ENDING) if folder.run.exists() else None
+            if state is not None and not state.final:
+                raise RuntimeError(f"{ref.id} does not end: it is {state.phase} after {_ENDING:g} s; delete it again")
+            checkpoints = self._checkpoints(ref.id)
+            if checkpoints is not None and checkpoints not in self._checkpoints_of_others(ref.id):
+                remove(checkpoints)
+            remove(folder.path)
             self.index.remove("jobs", ref.id)
+
+    def _checkpoints(self, name: str) -> Path | None:
+        contract = _read(self.layout.job(name).contract)
+        return Path(contract["checkpoint_dir"]) if contract else None
+
+    def _checkpoints_of_others(self, name: str) -> set[Path | None]:
+        return {self._checkpoints(item.name) for item in self.index.list("jobs", None) if item.name != name}
 
     def lineage(self, name: str) -> dict[str, Any]:
         """``lineage.json`` of a job; empty when it is gone."""
@@ -206,6 +235,16 @@ class LocalClient:
             )
             if request.spec.auth != "token":
                 (folder / "token").unlink(missing_ok=True)
+            self._prune(request.endpoint)
+
+    def _prune(self, endpoint: str) -> None:
+        """Remove what versions served that the endpoint cannot go back to any more."""
+        from cloudops.engine import service
+
+        known = service.versions(self.layout.endpoint(endpoint))
+        for folder in self.layout.versions(endpoint).iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def has_endpoint(self, name: str) -> bool:
         """Whether the endpoint was started: a first deployment that is refused or killed leaves a row without one."""
@@ -247,9 +286,9 @@ class LocalClient:
         folder = self.layout.endpoint(ref.id)
         with self._alone("endpoints", ref.id):
             if folder.exists():
-                service.delete(folder, wait=60.0)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(self.layout.version(ref.id, "x").parent, ignore_errors=True)
+                service.delete(folder, wait=_ENDING)
+            remove(folder)
+            remove(self.layout.versions(ref.id))
             self.index.remove("endpoints", ref.id)
 
     def token(self, ref: Ref) -> str | None:

@@ -31,8 +31,8 @@ class Interpreter:
     setup: tuple[tuple[str, ...], ...] = ()
 
 
-def choose(where: str, framework: str | None, requirements: str | None, python: str | None) -> Interpreter:
-    """The interpreter for a step.
+def choose(step: str, framework: str | None, requirements: str | None, python: str | None) -> Interpreter:
+    """The interpreter for a step, or for ``deploy``.
 
     Without requirements it is ``python`` (by default the one that runs cloudops), as long as the framework in it has
     the version that is asked for; in every other case an isolated environment, cached by its content.
@@ -40,7 +40,7 @@ def choose(where: str, framework: str | None, requirements: str | None, python: 
     Raises:
         ConfigError: the framework is not known here, a requirement cannot be isolated, or the interpreter does not run.
     """
-    wanted = _framework(where, framework)
+    wanted = _framework(step, framework)
     if requirements is None and (wanted is None or _satisfied(*wanted, python)):
         return Interpreter(python or sys.executable)
     from cloudops.engine.environments import environment
@@ -48,27 +48,28 @@ def choose(where: str, framework: str | None, requirements: str | None, python: 
     lines = _lines(requirements)
     if any(re.search(r"://[^/\s]*@", line) for line in lines):
         hint = "give the index with its credentials in UV_INDEX_URL or PIP_INDEX_URL"
-        raise ConfigError(f"{where}.requirements: a line holds credentials, which would be stored", hint=hint)
+        error = ConfigError("a line holds credentials, which would be stored", hint=hint)
+        raise error.at(step, "requirements")
     if wanted is not None:
         distribution, version = wanted
         lines = [f"{distribution}=={version}.*", *FRAMEWORKS[_name(framework)][1], *lines]
     try:
         built = environment(lines, cache_dir=cache(), python=python or sys.executable)
     except ValueError as error:
-        raise ConfigError(f"{where}.requirements: {error}") from error
+        raise ConfigError(str(error)).at(step, "requirements") from error
     except OSError as error:
-        raise ConfigError(f"{where}: the interpreter {python or sys.executable} does not run: {error}") from error
+        raise ConfigError(f"the interpreter {python or sys.executable} does not run: {error}").at(step) from error
     return Interpreter(str(built.python), tuple(tuple(command) for command in built.setup()))
 
 
-def _framework(where: str, framework: str | None) -> tuple[str, str] | None:
+def _framework(step: str, framework: str | None) -> tuple[str, str] | None:
     if framework is None:
         return None
     if _name(framework) not in FRAMEWORKS:
         from cloudops.suggest import nearest
 
         hint = nearest(_name(framework), FRAMEWORKS) or f"known here: {', '.join(FRAMEWORKS)}; or use requirements"
-        raise ConfigError(f"{where}.framework: local does not know {framework!r}", hint=hint)
+        raise ConfigError(f"local does not know {framework!r}", hint=hint).at(step, "framework")
     return FRAMEWORKS[_name(framework)][0], framework.partition("@")[2]
 
 

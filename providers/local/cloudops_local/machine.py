@@ -22,12 +22,12 @@ def fits(step: str, resources: Any, root: Path) -> None:
         NoCapacity: it has fewer CPUs, less memory or less free disk than asked for.
         UnsupportedFeature: it has no such accelerators.
     """
-    _enough(f"{step}.resources.cpus", resources.cpus, float(cpus()), "CPUs")
-    _enough(f"{step}.resources.memory", resources.memory, memory() / _GIB, "GB of memory")
+    _enough((step, "resources", "cpus"), resources.cpus, float(cpus()), "CPUs")
+    _enough((step, "resources", "memory"), resources.memory, memory() / _GIB, "GB of memory")
     disk = getattr(resources, "disk_size", None)
     if disk is not None and disk * _GIB > shutil.disk_usage(root).free:
         free = shutil.disk_usage(root).free / _GIB
-        raise _too_small(f"{step}.resources.disk_size", f"{disk} GB of disk", f"{free:.0f} GB free")
+        raise _too_small((step, "resources", "disk_size"), f"{disk} GB of disk", f"{free:.0f} GB free")
     if resources.accelerators is not None:
         gpu_ids(step, resources.accelerators)
 
@@ -47,10 +47,10 @@ def gpu_ids(step: str, wanted: Accelerators | None) -> tuple[str, ...]:
     if len(matching) < wanted.count:
         there = ", ".join(gpu.name for gpu in found) or f"none: {why}"
         raise UnsupportedFeature(
-            f"{step}.resources.accelerators: this machine has not {wanted} (GPUs here: {there})",
+            f"this machine has not {wanted} (GPUs here: {there})",
             provider="local",
             hint=f"run without, --set {step}.resources.accelerators=null, or choose a cloud",
-        )
+        ).at(step, "resources", "accelerators")
     return tuple(gpu.id for gpu in matching[: wanted.count])
 
 
@@ -64,14 +64,14 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _enough(key: str, wanted: Amount | None, there: float, unit: str) -> None:
+def _enough(key: tuple[str, ...], wanted: Amount | None, there: float, unit: str) -> None:
     if wanted is not None and wanted.value > there:
         raise _too_small(key, f"{wanted} {unit}", f"{there:.3g}")
 
 
-def _too_small(key: str, wanted: str, there: str) -> NoCapacity:
+def _too_small(key: tuple[str, ...], wanted: str, there: str) -> NoCapacity:
     return NoCapacity(
-        f"{key}: asks for {wanted}, this machine has {there}",
+        f"asks for {wanted}, this machine has {there}",
         provider="local",
         hint="ask for less, or choose a cloud with --provider or --target",
-    )
+    ).at(*key)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from cloudops.engine.job import JobSpec, JobState
 from cloudops.refs import MetricPoint, Phase, Status
+from cloudops.store.uris import redact
 
 from .layout import JobFolder
 
@@ -74,7 +75,7 @@ def endpoint_status(state: ServiceState) -> Status:
         native=state.phase,
         traffic={version.name: version.traffic for version in state.versions if version.traffic},
         url=state.url,
-        refused=_refused(state),
+        refused="" if state.observed_generation < state.generation else state.refused,
         details={
             "versions": {
                 version.name: {
@@ -87,14 +88,6 @@ def endpoint_status(state: ServiceState) -> Status:
             }
         },
     )
-
-
-def _refused(state: ServiceState) -> str:
-    """The version that was rolled back, as long as nothing was asked for since."""
-    if not state.reason.startswith("rolled back: ") or state.observed_generation < state.generation:
-        return ""
-    failed = [version.name for version in state.versions if version.state == "failed"]
-    return next((name for name in failed if f"version {name} " in state.reason), "")
 
 
 def metric_points(lines: Sequence[Any]) -> list[MetricPoint]:
@@ -148,12 +141,28 @@ def is_folder(uri: str) -> bool:
 
 
 def stages(request: JobRequest, folder: JobFolder) -> list[dict[str, str]]:
-    """What has to be fetched or gathered, for :mod:`cloudops_local.stage`."""
+    """What has to be fetched or gathered, for :mod:`cloudops_local.stage`: ``source``, or the ``secret`` with it."""
     return [
-        {"source": item.source, "target": str(input_path(folder, name, item))}
+        {
+            **({"secret": _variable(name)} if _signed(item) else {"source": item.source}),
+            "target": str(input_path(folder, name, item)),
+        }
         for name, item in request.inputs.items()
         if staged(item)
     ]
+
+
+def source_secrets(request: JobRequest) -> dict[str, str]:
+    """The inputs' URLs that hold a signature or a password, by the variable that takes them to the job's set-up."""
+    return {_variable(name): item.source for name, item in request.inputs.items() if _signed(item)}
+
+
+def _variable(name: str) -> str:
+    return f"CLOUDOPS_SOURCE_{name.upper()}"
+
+
+def _signed(item: Input) -> bool:
+    return redact(item.source) != item.source
 
 
 def job_spec(

@@ -121,6 +121,10 @@ class LocalTrainer(Trainer):
         """See :class:`cloudops.provider.Trainer`."""
         return self._client.ref("jobs", name) if self._client.has_job(name) else None
 
+    def attempts(self, name: str) -> Mapping[int, Ref]:
+        """From the index: the job of any try may have been deleted."""
+        return {number: self._client.ref("jobs", job) for number, job in self._client.attempts(name)}
+
     def status(self, ref: Ref) -> Status:
         """See :class:`cloudops.provider.Trainer`."""
         from dataclasses import replace

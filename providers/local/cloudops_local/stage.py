@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,28 +16,20 @@ from .layout import cache
 
 def stage(source: str, target: Path) -> None:
     """Make ``source`` (a glob or a URI) readable at ``target``."""
+    found = fetch(source, cache() / "inputs")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if "://" in source:
-        _link(fetch(source, cache() / "inputs"), target)
-        return
-    target.mkdir(exist_ok=True)
-    for found in sorted(glob.glob(source, recursive=True)):
-        _link(Path(found), target / Path(found).name)
-
-
-def _link(source: Path, target: Path) -> None:
     if target.is_symlink():
         target.unlink()
-    target.symlink_to(source)
+    target.symlink_to(found)
 
 
 def main(plan: str) -> int:
     """Stage everything in the JSON file ``plan``; prints what it does."""
     for item in json.loads(Path(plan).read_text(encoding="utf-8")):
-        shown = redact(item["source"])
-        print(f"[cloudops] fetching {shown}", flush=True)  # noqa: T201 - it goes to the job's log
+        source = item["source"] if "source" in item else os.environ[item["secret"]]
+        print(f"[cloudops] fetching {redact(source)}", flush=True)  # noqa: T201 - it goes to the job's log
         try:
-            stage(item["source"], Path(item["target"]))
+            stage(source, Path(item["target"]))
         except (CloudopsError, OSError, ValueError) as error:
             print(f"[cloudops] {error}", flush=True)  # noqa: T201
             return 1
