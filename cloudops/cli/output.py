@@ -37,12 +37,24 @@ def _finite(value: Any) -> Any:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in aligned columns; the last column is as wide as it likes."""
+    """Print rows in aligned columns. The last one is as wide as it likes; on a terminal it is wrapped to fit."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(heading), *(len(row[i]) for row in cells)]) for i, heading in enumerate(headings)]
     for row in [[heading.upper() for heading in headings], *cells]:
         padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join([*padded, row[-1]]).rstrip())
+        lead = "".join(f"{cell}  " for cell in padded)
+        for line in _fitting(row[-1], len(lead)):
+            click.echo((lead + line).rstrip())
+            lead = " " * len(lead)
+
+
+def _fitting(text: str, indent: int) -> list[str]:
+    """``text`` in lines that fit beside ``indent`` on a terminal; whole where nobody looks at it."""
+    import shutil
+    import textwrap
+
+    room = shutil.get_terminal_size().columns - indent
+    return (sys.stdout.isatty() and room > 20 and textwrap.wrap(text, room)) or [text]
 
 
 def note(text: str) -> None:

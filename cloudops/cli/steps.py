@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +164,7 @@ def _pipeline(options: dict[str, Any], new: bool, steps: tuple[str, ...]) -> Any
     except KeyboardInterrupt:
         shown.close()
         note("\ndetached; what runs goes on. The same command goes on from here:")
-        note(f"  cloudops run -f {relative(session.config.path)}" if session.config else "  cloudops run")
+        note(f"  cloudops {shlex.join(sys.argv[1:])}")
         raise
     finally:
         shown.close()
@@ -198,9 +200,15 @@ def _show_run(result: dict[str, Any], options: dict[str, Any]) -> None:
         for line in _PARTS[name](result[name]):
             click.echo(line)
     if "deploy" in result:
-        file = f" -f {options['file']}" if options.get("file") else ""
         click.echo("\nThe endpoint goes on serving. To delete what this project created:")
-        click.echo(f"  cloudops down{file}")
+        click.echo(f"  cloudops down{_place(options)}")
+
+
+def _place(options: dict[str, Any]) -> str:
+    """The flags that say which project is meant and where it runs, as they were given."""
+    given = {name: options.get(name) for name in ("file", "provider", "target")}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    return f" {shlex.join(words)}" if words else ""
 
 
 def _metrics(part: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,19 +75,31 @@ def test_plan_creates_nothing_and_shows_the_native_request(project: Project) -> 
         ("reference.csv", "refrence.csv", "monitor.reference: 'refrence.csv' does not exist"),
         ("name: small", "name: small\nprovider: sagemakr", "cloudops.yaml:2: provider: the provider 'sagemakr'"),
         ("predictor: src/predictor.py", "predictor: src", "'src' is a folder, expected a file"),
-        ("  envs:", "  image: ubuntu\n  envs:", "train.image: local has no image"),
+        ("  envs:", "  image: ubuntu\n  envs:", "cloudops.yaml:6: train.image: local has no image"),
         ("  envs:", "  resources: {instance_type: ml.m5.large}\n  envs:", "local has no instance type"),
-        ("  envs:", "  resources: {accelerators: T4}\n  envs:", "accelerators"),
-        ("  envs:", "  resources: {cpus: 4096+}\n  envs:", "asks for 4096+ CPUs"),
-        ("  envs:", "  framework: sklaern@1\n  envs:", "did you mean 'sklearn'?"),
+        ("  envs:", "  resources: {accelerators: T4}\n  envs:", "train.resources.accelerators: "),
+        ("  envs:", "  resources: {cpus: 4096+}\n  envs:", "cloudops.yaml:6: train.resources.cpus: asks for 4096+"),
+        ("  envs:", "  resources: {memory: 999999}\n  envs:", "train.resources.memory: asks for 999999 GB"),
+        ("  envs:", "  resources: {disk_size: 65536}\n  envs:", "train.resources.disk_size: asks for 65536 GB"),
+        ("  envs:", "  framework: sklaern@1\n  envs:", "train.framework: local does not know 'sklaern@1'"),
+        ("  endpoint: small", "  endpoint: small\n  framework: tf@2", "deploy.framework: local does not know 'tf@2'"),
         ("name: small", "name: small\noverrides: {local: {train: {pyton: x}}}", "did you mean 'python'?"),
+        ("{PAUSE:", "{CLOUDOPS_RANK: '1', PAUSE:", "another name than CLOUDOPS_RANK"),
+        ("  envs:", "  secrets: [MASTER_PORT]\n  envs:", "another name than MASTER_PORT"),
+        ("  endpoint: small", "  endpoint: small\n  envs: {A: b}\n  secrets: [A]", "A under envs or under secrets"),
+        ("  params: {score: 0.9}", "  params: {score: 0.9}\n  model: models/none", "evaluate.model: 'models/none'"),
+        ("reference: reference.csv", "reference: src/train.py", "monitor.reference: "),
+        ("today: today.csv", "today: broken.parquet", "monitor.replay.today: "),
+        ("reference: reference.csv", "reference: reference.csv\n  label: y", "monitor.label: reference.csv has no"),
     ],
 )
 def test_mistakes_are_one_line_and_create_nothing(project: Project, old: str, new: str, message: str) -> None:
     project.edit(old, new)
+    (project.folder / "broken.parquet").write_text("PAR1, and then something else")
     refused = project.run("run", code=None)
     assert refused.returncode in (2, 3)
     assert message in refused.stderr
+    assert re.search(r"^error: cloudops\.yaml:\d+: [a-z]+", refused.stderr, re.MULTILINE)
     assert len([line for line in refused.stderr.splitlines() if line.startswith("error: ")]) == 1
     assert not (project.folder / ".cloudops" / "local" / "jobs").exists()
 

@@ -79,6 +79,20 @@ def test_ctrl_c_detaches_and_the_job_goes_on(project: Project) -> None:
     assert project.json("wait", job["uri"])["phase"] == "succeeded"
 
 
+def test_ctrl_c_in_a_run_names_the_command_that_goes_on(project: Project) -> None:
+    project.edit('PAUSE: "0"', 'PAUSE: "1"')
+    process = project.start("run", "--set", "train.params.lr=0.5", "--provider", "local")
+    assert process.stderr is not None
+    while "running" not in process.stderr.readline():
+        assert process.poll() is None
+    interrupt(process)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "cloudops run --set train.params.lr=0.5 --provider local" in said
+    [job] = project.json("jobs")
+    assert project.json("run", "--set", "train.params.lr=0.5")["train"]["uri"] == job["uri"]
+
+
 def test_a_killed_client_leaves_the_job_running(project: Project) -> None:
     project.edit('PAUSE: "0"', 'PAUSE: "1"')
     process = project.start("train")
