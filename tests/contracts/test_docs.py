@@ -54,7 +54,7 @@ def test_every_method_of_a_role_is_explained(role: str) -> None:
     (start,) = [index for index in starts if table[index][0] == f"`{role}`"]
     end = next((index for index in starts if index > start), len(table))
     documented = named([row[1] for row in table[start:end]])
-    assert documented == set(getattr(roles, role).__abstractmethods__)
+    assert documented == {name for name in vars(getattr(roles, role)) if not name.startswith("_")}
 
 
 def test_every_control_of_a_rig_is_explained() -> None:
