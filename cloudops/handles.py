@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, DeploymentFailed, JobFailed, ProviderError, WaitTimeout
+from .instances import request_body
 from .provider import ProviderContext
 from .refs import Phase, Ref
 from .registry import create_provider, provider_info
@@ -177,13 +178,19 @@ class Endpoint(Handle):
         """Where it answers; None until that is known."""
         return self.status().url
 
-    def predict(self, rows: Sequence[Any], *, version: str | None = None) -> list[Any]:
-        """One prediction for each row; a row is an object of column to value, a list, or a number.
+    def predict(self, rows: Any, *, version: str | None = None) -> list[Any]:
+        """One prediction for each row.
+
+        Args:
+            rows: a list of rows, each an object of column to value, a list, or a single value; or a frame of pandas
+                or polars, or a NumPy array. What JSON lacks is sent as in :func:`cloudops.instances.request_body`.
+            version: ask this version rather than the traffic split.
 
         Raises:
+            ConfigError: these are no rows.
             InvalidRequest: the model refuses the rows, with its reason.
         """
-        answer = self.predict_raw(json.dumps({"instances": list(rows)}).encode(), version=version)
+        answer = self.predict_raw(request_body(rows), version=version)
         value = json.loads(answer.body)
         predictions = value.get("predictions") if isinstance(value, dict) else value
         if not isinstance(predictions, list):
@@ -195,7 +202,16 @@ class Endpoint(Handle):
         return self.provider.deployer.predict(self.ref, body, content_type=content_type, version=version)
 
     def traffic(self, shares: Mapping[str, float]) -> None:
-        """Split traffic by version, in percent, 100 in all."""
+        """Split traffic by version, in percent, 100 in all.
+
+        Raises:
+            ConfigError: they are no such percentages.
+            NotFound: there is no such version.
+        """
+        total = sum(shares.values())
+        if not all(0 <= share <= 100 for share in shares.values()) or abs(total - 100) > 1e-4:  # NaN fails both
+            given = ", ".join(f"{version}={share:g}" for version, share in shares.items()) or "nothing"
+            raise ConfigError(f"expected percentages that add up to 100, got {given} ({total:g} in all)")
         self.provider.deployer.set_traffic(self.ref, shares)
 
     def rollback(self) -> None:
@@ -234,7 +250,7 @@ def attach(uri: str, *, root: str | os.PathLike[str] | None = None) -> Job | Mod
         PluginError: its provider is not installed.
     """
     try:
-        ref = Ref.parse(uri)
+        ref = Ref.parse(str(uri))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     context = ProviderContext(root=Path(root or ".").resolve(), scope=ref.scope)

@@ -35,8 +35,8 @@ def connect(
     Args:
         target: a named target of the project file.
         provider: a provider's name, instead of a target.
-        file: the project file; by default ``cloudops.yaml`` in ``root`` where there is one. None is fine for a
-            session whose specs all come as arguments.
+        file: the project file; by default ``cloudops.yaml`` in ``root`` where there is one, unless ``project`` is
+            another one than its. None is fine for a session whose specs all come as arguments.
         project: the project's name, where there is no file.
         root: where relative paths start, where there is no file; the working directory by default.
         plugins: observers, beside the installed ones.
@@ -49,15 +49,13 @@ def connect(
     """
     environment = os.environ if environ is None else environ
     folder = Path(root or ".").resolve()
-    if file is None and project is None and (folder / "cloudops.yaml").is_file():
-        file = folder / "cloudops.yaml"
-    config: Config | None = None
-    if file is not None:
-        from .config import load as load_config
-
-        config = load_config(Path(file), provider=provider, target=target, environ=environment)
-    elif target is not None:
+    config = _project_file(folder, file, project, provider=provider, target=target, environ=environment)
+    if config is None and target is not None:
         raise ConfigError(f"the target {target!r} needs a project file", hint="pass file=, or provider= instead")
+    if config is not None and root is not None and config.root != folder:
+        raise ConfigError(
+            f"relative paths of {config.path} start in its folder, not in {folder}", hint="leave root out"
+        )
     return open_session(
         config,
         provider=provider,
@@ -97,6 +95,23 @@ def open_session(
         observers=Observers(plugins),
         environ=environment,
     )
+
+
+def _project_file(
+    folder: Path, file: str | os.PathLike[str] | None, project: str | None, **layers: Any
+) -> Config | None:
+    """The project file to use: the one that is named, or the folder's, unless another project is asked for."""
+    found = Path(file) if file is not None else folder / "cloudops.yaml"
+    if file is None and not found.is_file():
+        return None
+    from .config import load as load_config
+
+    config = load_config(found, **layers)
+    if project is None or project == config.project.name:
+        return config
+    if file is None:
+        return None
+    raise ConfigError(f"{found} is the file of {config.project.name!r}, not of {project!r}", hint="leave project out")
 
 
 def _info(name: str, config: Config | None) -> ProviderInfo:

@@ -385,7 +385,10 @@ class Deployer(ABC):
 
     @abstractmethod
     def deploy(self, request: DeployRequest) -> Ref:
-        """Create or update the endpoint and return at once. The same version again changes nothing."""
+        """Create or update the endpoint and return at once. The same version again changes nothing.
+
+        Raises Conflict where the endpoint is another project's: it would lose its model, and to that project's `down`.
+        """
 
     @abstractmethod
     def find(self, name: str) -> Ref | None:

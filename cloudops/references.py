@@ -18,12 +18,14 @@ Nowhere else. Targets and overrides are the provider's own business and are not 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .suggest import nearest
 
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
     from .specs import Project
     from .yamlfile import Place
 
@@ -49,9 +51,14 @@ def fill(text: str, values: Mapping[str, str] | Callable[[str], str]) -> str:
     return REFERENCE.sub(lambda match: look_up(match[1]), text)
 
 
-def problems(project: Project) -> Iterator[tuple[Place, str]]:
-    """The references of ``project`` that lead nowhere, each with its place and a line that says what would."""
-    for step in _STEPS:
+def problems(project: Project | SimpleNamespace, steps: Sequence[str] = _STEPS) -> Iterator[tuple[Place, str]]:
+    """The references of ``project`` that lead nowhere, each with its place and a line that says what would.
+
+    Args:
+        project: an attribute for each step; None for a step that there is not.
+        steps: whose references are looked at.
+    """
+    for step in steps:
         spec = getattr(project, step)
         if spec is None:
             continue
@@ -91,7 +98,7 @@ def _strings(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield from _strings(child, (*place, index))
 
 
-def _allowed(project: Project, place: Place) -> list[str]:
+def _allowed(project: Project | SimpleNamespace, place: Place) -> list[str]:
     """The references that the string at ``place`` may hold."""
     step, field = str(place[0]), place[1]
     if step in _JOBS and field == "command":
@@ -104,7 +111,7 @@ def _allowed(project: Project, place: Place) -> list[str]:
     return [name for name in before if name == "train.model" and field == "model"]
 
 
-def _before(project: Project, step: str) -> list[str]:
+def _before(project: Project | SimpleNamespace, step: str) -> list[str]:
     """What the steps before ``step`` leave."""
     found: list[str] = []
     for name in _JOBS[: _STEPS.index(step)]:

@@ -96,7 +96,7 @@ class Requests:
 
         # A signed URL is a secret; its address without the signature still says what was read.
         data = {name: item.version or redact(item.source) for name, item in inputs.items()}
-        described = spec.model_dump(mode="json", exclude={"code", "inputs", "require"})
+        described = spec.model_dump(mode="json", exclude={"code", "inputs", "require", "model"})
         environment = {
             "framework": spec.framework or "",
             "image": spec.image or "",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from . import references
@@ -24,7 +25,7 @@ from .preflight import Preflight
 from .provider import Capability, JobRequest, ModelInfo, Plan, Support
 from .refs import Listed, Phase, Ref
 from .requests import Requests
-from .specs import STEPS
+from .specs import STEPS, TRAINED
 from .submission import Submission
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Session:
 
     def validate(self, steps: Sequence[str] = STEPS) -> None:
         """Check steps of the project file against the provider, its machines included; raises for the first problem."""
+        for unknown in set(steps) - set(STEPS):
+            raise ConfigError(f"there is no step {unknown!r}", hint=f"the steps are {', '.join(STEPS)}")
         configured = {step: spec for step in steps if (spec := self._configured(step)) is not None}
         with self._located():
             for step, spec in configured.items():
@@ -82,9 +85,18 @@ class Session:
                     self._preflight.deploy(spec)
                 else:
                     self._preflight.job(step, spec)
+            if {"evaluate", "deploy"} <= configured.keys():
+                self._one_model(configured["evaluate"], configured["deploy"])
             for step in configured:
                 if step != "monitor":
                     self._plan(step)
+
+    def _one_model(self, evaluate: EvaluateSpec, deploy: DeploySpec) -> None:
+        """A gate holds for the model that it measures, which therefore has to be the one that is deployed."""
+        measured, deployed = (spec.model or TRAINED for spec in (evaluate, deploy))
+        if evaluate.require and measured != deployed:
+            error = ConfigError(f"measures {measured}, while {deployed} is deployed", hint="name one model in both")
+            raise error.at("evaluate", "model" if evaluate.model else "require")
 
     def _monitored(self, spec: MonitorSpec) -> None:
         """Find out before anything is created, let alone paid for, what would end the monitor step after all others."""
@@ -263,8 +275,15 @@ class Session:
                 hint += ", or name a model version (`cloudops models` lists them) with --model"
             raise ConfigError(f"{name} is not there: {head} has not succeeded with this code and data", hint=hint)
         if rest == "model":
-            return str(self.provider.trainer.model(job.ref).ref)
+            return str(self._made(job).ref)
         return job.outputs()[rest.removeprefix("outputs.")]
+
+    def _made(self, job: Job) -> ModelInfo:
+        try:
+            return self.provider.trainer.model(job.ref)
+        except NotFound as error:
+            # The training's fault and not the provider's: it ended well and left nothing.
+            raise CloudopsError(error.message, ref=job.ref, hint=error.hint) from error
 
     def _done(self, step: str) -> Job | None:
         """The succeeded job of a step of the project file, as it stands now."""
@@ -303,7 +322,8 @@ class Session:
         evaluate: EvaluateSpec | None = self._configured("evaluate")
         if evaluate is None or not evaluate.require:
             return
-        spec = evaluate if model is None else evaluate.model_copy(update={"model": model})
+        # Also where the file has another one measured: what counts is the model that is deployed.
+        spec = evaluate.model_copy(update={"model": model})
         job = self._submission.succeeded(self._request("evaluate", spec).name)
         if job is None:
             raise GateFailed(
@@ -343,12 +363,14 @@ class Session:
         if given is None and self._configured("train") is None:
             hint = "name a model version's URI or a folder: --model, model= or the key model"
             raise ConfigError("no model is named, and the project trains none", hint=hint)
-        text = self.resolve(given or "${{train.model}}", planning=planning)
+        text = self.resolve(given or TRAINED, planning=planning)
         if text.startswith(references.PENDING):
             return ModelInfo(None, text)
         if not text.startswith("cloudops://"):
             return ModelInfo(None, str(self.root / text))
         found = attach(text, root=self.root)
+        if isinstance(found, Endpoint):
+            raise ConfigError(f"{text} is an endpoint's URI, expected that of a model version or a job")
         return found.provider.trainer.model(found.ref)
 
     def _model_location(self, given: str | None, planning: bool) -> str:
@@ -359,7 +381,20 @@ class Session:
         if spec is None:
             where = f"{self.config.path} has no {step}" if self.config else f"no spec for {step} was given"
             raise ConfigError(where, hint=f"add the key {step}: to the project file, or pass a spec")
+        if given is not None:
+            self._check_given(step, given)
         return spec
+
+    def _check_given(self, step: str, given: object) -> None:
+        """What the project file goes through when it is loaded, for a spec that comes from Python."""
+        from . import specs
+
+        wanted: type = getattr(specs, f"{step.capitalize()}Spec")
+        if not isinstance(given, wanted):
+            raise ConfigError(f"{step} takes a {wanted.__name__}, got {type(given).__name__}")
+        project = {name: self._configured(name) for name in STEPS} | {step: given}
+        for place, message in references.problems(SimpleNamespace(**project), [step]):
+            raise ConfigError(message).at(*place)
 
     def _configured(self, step: str) -> Any:
         return getattr(self.config.project, step) if self.config else None

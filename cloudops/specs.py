@@ -351,5 +351,7 @@ class Project(Strict):
     overrides: dict[str, dict[str, Any]] = Field(default={}, description="Provider to its own options; not portable")
 
 
+#: The model that evaluate measures and deploy serves where they name none.
+TRAINED = "${{train.model}}"
 #: The steps of a project, in the order in which ``cloudops run`` takes them.
 STEPS = ("prepare", "train", "evaluate", "deploy", "monitor")

@@ -147,7 +147,7 @@ def set_traffic(directory: Path, percent: Mapping[str, float]) -> int:
         ValueError: the percentages do not add up to 100.
         ServiceConflict: its processes are gone.
     """
-    if any(value < 0 for value in percent.values()) or abs(sum(percent.values()) - 100) > 1e-4:
+    if not all(value >= 0 for value in percent.values()) or not abs(sum(percent.values()) - 100) <= 1e-4:
         raise ValueError(f"traffic {dict(percent)} adds up to {sum(percent.values()):g}; expected 100 percent in all")
     paths = Paths(directory)
     with _changing(paths) as desired:

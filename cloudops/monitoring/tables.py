@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cloudops.instances import json_safe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,28 +56,6 @@ def batches(frame: pl.DataFrame, size: int) -> Iterator[list[dict[str, Any]]]:
             for name, value in row.items():
                 row[name] = json_safe(value)
         yield rows
-
-
-def json_safe(value: Any) -> Any:
-    """One value as JSON has it; see :func:`batches`."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_safe(part) for part in value]
-    return _as_text_or_number(value)
-
-
-def _as_text_or_number(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    for method in ("isoformat", "total_seconds", "__float__"):
-        if hasattr(value, method):
-            return json_safe(getattr(value, method)())
-    return str(value)
 
 
 def _files(path: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudops.errors import NotFound, Unavailable, Vetoed
+from cloudops.errors import Conflict, NotFound, Unavailable, Vetoed
 from cloudops.hookspecs import hookimpl
 from cloudops.provider import Capability
 from cloudops.refs import Phase, Ref
@@ -142,6 +142,17 @@ class LifecycleContract(Contract):
         assert found[0].predict([[1, 2]]) == [6]
         assert len(list(sessions[0].endpoints())) == 1
         assert len(found[0].status().traffic) == 1
+
+    def test_an_endpoint_of_another_project_is_not_taken_over(self, rig: Rig) -> None:
+        root = rig.project()
+        ours = rig.session(root=root)
+        others = rig.session(root=root, project=f"{ours.project}-other")
+        endpoint = rig.deploy(ours, deployment(ours.project))
+        with pytest.raises(Conflict, match=ours.project):
+            others.deploy(deployment(ours.project, "three"))
+        assert endpoint.predict([[1, 2]]) == [6]
+        assert others.created() == []
+        assert [item.ref for item in ours.endpoints()] == [endpoint.ref]
 
     def test_a_job_is_found_from_another_folder_by_its_uri(self, rig: Rig, tmp_path: Path) -> None:
         done = rig.train(rig.session(), job("nothing"))

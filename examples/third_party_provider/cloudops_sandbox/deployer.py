@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudops.errors import InvalidRequest, NotFound, ProviderError, Unavailable, UnsupportedFeature
+from cloudops.errors import Conflict, InvalidRequest, NotFound, ProviderError, Unavailable, UnsupportedFeature
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 from cloudops.runtime.archive import build
@@ -33,6 +33,7 @@ class SandboxDeployer(Deployer):
 
     def plan(self, request: DeployRequest) -> Plan:
         """Nothing is created."""
+        _ours(request, files.read(self.base / "endpoints" / request.endpoint / "wanted.json"))
         creates = [f"the version {request.version} of the endpoint {request.endpoint}"]
         return Plan(creates, {"environment": self._environment(request)}, cost="no charge: this machine")
 
@@ -42,6 +43,7 @@ class SandboxDeployer(Deployer):
             raise UnsupportedFeature("deploy.min_replicas: an endpoint has one replica", provider="sandbox")
         folder = self.base / "endpoints" / request.endpoint
         with files.alone(self.base):
+            _ours(request, files.read(folder / "wanted.json"))
             _serve_from(folder / "versions" / request.version, request)
             while files.alive(folder) and (files.read(folder / "state.json") or {}).get("phase") == "failed":
                 time.sleep(0.01)  # the door ends at this moment
@@ -184,6 +186,13 @@ def _serve_from(folder: Path, request: DeployRequest) -> None:
     if request.code is not None:
         unpack(request.code.archive, part / "code")
     part.rename(folder)
+
+
+def _ours(request: DeployRequest, wanted: dict[str, Any] | None) -> None:
+    """An endpoint is one project's; what another one serves is not replaced."""
+    if wanted is not None and wanted["project"] != request.project:
+        message = f"the endpoint {request.endpoint} belongs to the project {wanted['project']}"
+        raise Conflict(message, provider="sandbox", operation="deploy", hint="choose another name for yours")
 
 
 def _no(reason: str) -> UnsupportedFeature:

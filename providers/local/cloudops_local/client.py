@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import NotFound
+from cloudops.errors import Conflict, NotFound
 from cloudops.refs import LogLine, Ref
 
 from .layout import JobFolder, Layout, remove
@@ -221,6 +221,7 @@ class LocalClient:
         options = request.options
         policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
         with self._alone("endpoints", request.endpoint):
+            self.own(request)
             folder.mkdir(parents=True, exist_ok=True)
             _serve_from(self.layout.version(request.endpoint, request.version), request)
             self.index.add("endpoints", request.endpoint, request.project, "deploy")
@@ -245,6 +246,18 @@ class LocalClient:
         for folder in self.layout.versions(endpoint).iterdir():
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def own(self, request: DeployRequest) -> None:
+        """Raise Conflict where the endpoint is another project's of this folder."""
+        found = self.index.get("endpoints", request.endpoint)
+        if found is not None and found.project != request.project:
+            raise Conflict(
+                f"the endpoint {found.name!r} belongs to the project {found.project!r} of the same folder",
+                provider="local",
+                operation="deploy",
+                ref=self.ref("endpoints", found.name),
+                hint="choose another name for this project's endpoint, or delete that one with its own project file",
+            ).at("deploy", "endpoint")
 
     def has_endpoint(self, name: str) -> bool:
         """Whether the endpoint was started: a first deployment that is refused or killed leaves a row without one."""

@@ -207,6 +207,7 @@ class LocalDeployer(Deployer):
     def plan(self, request: DeployRequest) -> Plan:
         """See :class:`cloudops.provider.Deployer`."""
         with translated("plan"):
+            self._client.own(request)
             native = asdict(self._client.version_spec(request))
         native["secrets"] = dict.fromkeys(request.secrets, "***")
         found = self.find(request.endpoint)
