@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,31 +30,9 @@ def request_body(rows: Any) -> bytes:
     try:
         return json.dumps({"instances": found}, allow_nan=False).encode()
     except (TypeError, ValueError):  # something that JSON lacks: value by value, which takes longer
+        from .monitoring.values import json_safe
+
         return json.dumps({"instances": [json_safe(row) for row in found]}, allow_nan=False).encode()
-
-
-def json_safe(value: Any) -> Any:
-    """One value as JSON has it; see :func:`request_body`."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if type(value).__name__ in ("NaTType", "NAType"):  # what pandas calls missing
-        return None
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_safe(part) for part in value]
-    return _as_text_or_number(value)
-
-
-def _as_text_or_number(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    for method in ("tolist", "isoformat", "total_seconds", "__float__"):
-        if hasattr(value, method):
-            return json_safe(getattr(value, method)())
-    return str(value)
 
 
 def _listed(rows: Any) -> list[Any]:

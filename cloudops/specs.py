@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -279,7 +279,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class DriftChecks(Strict):
     """Bounds on the distance of each column from its reference; a column over one of them has drifted."""
 
-    psi: Threshold | None = Field(default=None, description="Population stability index; 0.2 is the usual alarm")
+    psi: Threshold | None = Field(default=0.2, description="Population stability index; null switches it off")
     ks: Probability | None = Field(default=None, description="Kolmogorov-Smirnov statistic, 0 to 1")
     js: Probability | None = Field(default=None, description="Jensen-Shannon distance, base 2, 0 to 1")
     chi2_pvalue: Probability | None = Field(default=None, description="Smallest p-value of the chi-squared test")
@@ -301,9 +301,7 @@ class QualityChecks(Strict):
 class Checks(Strict):
     """What a monitored endpoint must hold."""
 
-    drift: DriftChecks = Field(
-        default_factory=lambda: DriftChecks(psi=0.2), description="Bounds on distances; psi: 0.2 by default"
-    )
+    drift: DriftChecks = Field(default_factory=DriftChecks, description="Bounds on distances; psi: 0.2 by default")
     quality: QualityChecks = Field(default_factory=QualityChecks, description="Bounds on shares of bad values")
     latency_p99: Duration | None = Field(
         default=None, description="The slowest that 99 % of the requests may be answered"
@@ -321,11 +319,35 @@ class MonitorSpec(Strict):
         default=None, description="A table of what the model was trained on; none: no drift checks"
     )
     label: Key | None = Field(default=None, description="The column of the tables that is the truth and not a feature")
-    window: Duration = Field(
-        default=86400.0, description="How far back captured requests are read", json_schema_extra=_shown("1d")
+    window: Duration | None = Field(
+        default=None, description="How far back captured requests are read; 1d where nothing is replayed"
     )
     checks: Checks = Field(default_factory=Checks, description="What must hold")
     replay: dict[Key, Text] = Field(default={}, description="Label to table: rows sent as live traffic, in turn")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> MonitorSpec:
+        """A check that cannot be made must not look like one that was passed."""
+        checks = self.checks
+        if self.reference is None:
+            drift = ["drift"] if "drift" in checks.model_fields_set and _on(checks.drift, _DISTANCES) else []
+            if asked := drift + [f"quality.{name}" for name in _on(checks.quality, _COMPARED)]:
+                raise ValueError(f"expected a reference, which checks.{asked[0]} compares with")
+        compared = self.reference is not None and _on(checks.drift, _DISTANCES)
+        if not (compared or _on(checks.quality, QualityChecks.model_fields) or _on(checks, ("latency_p99", "errors"))):
+            raise ValueError("expected something to check: a reference, or checks such as {errors: 1%}")
+        if self.replay and self.window is not None:
+            raise ValueError("expected either window or replay: what is replayed is checked as a whole")
+        return self
+
+
+_DISTANCES = ("psi", "ks", "js", "chi2_pvalue")
+_COMPARED = ("types", "range", "new_categories")
+
+
+def _on(checks: BaseModel, names: Iterable[str]) -> list[str]:
+    """Those of the checks that are switched on."""
+    return [name for name in names if getattr(checks, name) is not None]
 
 
 class TargetSpec(BaseModel):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .monitoring import Checks, Period, Profile, Report, VersionMetrics
     from .specs import MonitorSpec
 
+#: Seconds of the window where none is given.
+_DAY = 86400.0
 #: Seconds that captured requests may take to show up after the last answer.
 _SETTLE = 10.0
 
@@ -77,7 +79,7 @@ def watch(
     known, label = _reference(spec, resolve, root)
     started = time.time()
     periods = list(_periods(endpoint, spec, resolve, root, known, progress))
-    since = started if spec.replay else started - spec.window
+    since = started if spec.replay else started - _window(spec)
     report = assess(
         endpoint.ref.id,
         periods,
@@ -147,7 +149,7 @@ def _periods(
 ) -> Iterator[Period]:
     if not spec.replay:
         until = time.time()
-        yield _captured(endpoint, _window_label(spec), until - spec.window, until, known)
+        yield _captured(endpoint, _window_label(spec), until - _window(spec), until, known)
     for label, source in spec.replay.items():
         frame = _without(_table(resolve(source), root), spec.label)
         began = time.time()
@@ -294,7 +296,11 @@ def _without(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
 def _window_label(spec: MonitorSpec) -> str:
     from .quantities import format_duration
 
-    return f"last {format_duration(spec.window)}"
+    return f"last {format_duration(_window(spec))}"
+
+
+def _window(spec: MonitorSpec) -> float:
+    return _DAY if spec.window is None else spec.window
 
 
 def _instant(seconds: float) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cloudops.instances import json_safe
+from .values import json_safe
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudops.instances import json_safe
+from .values import json_safe
 
 if TYPE_CHECKING:
     import polars as pl

@@ -69,7 +69,6 @@ monitor:
   endpoint: flight-delay
   reference: ${{inputs.train}}
   label: late
-  window: 1d
   checks:
     drift: {psi: 0.2, ks: 0.1, js: 0.1, chi2_pvalue: 0.01, significance: 0.001}
     quality: {missing: 5%, types: 1%, range: 1%, new_categories: 2%, duplicates: 10%}

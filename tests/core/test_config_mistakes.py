@@ -157,7 +157,7 @@ REFERENCES = {
     "name: x\nprepare: {command: a, inputs: {m: '${{train.model}}'}}\n"
     + STEP[8:]: "2: prepare.inputs.m: the reference",
     STEP
-    + "monitor: {endpoint: '${{train.model}}'}": "4: monitor.endpoint: the reference ${{train.model}} leads nowhere;",
+    + "monitor: {reference: x, endpoint: '${{train.model}}'}": "4: monitor.endpoint: the reference ${{train.model}} leads nowhere;",
     STEP + "monitor: {reference: '${{inputs.x}}'}": "4: monitor.reference: the reference ${{inputs.x}} leads nowhere",
     "name: x\ndeploy: {endpoint: a, model: '${{train.model}}'}": "2: deploy.model: the reference ${{train.model}} leads",
     "name: x\ntrain: {command: '${{" + "y" * 3000 + "}}'}": "2: train.command: the reference ${{yyyy",

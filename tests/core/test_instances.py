@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import math
 from decimal import Decimal
@@ -36,11 +36,11 @@ def test_arrays_and_iterables_are_rows() -> None:
 
 
 def test_what_json_lacks_is_written_as_text_or_null() -> None:
-    moment = datetime.datetime(2013, 1, 1, 5, tzinfo=datetime.UTC)
+    moment = dt.datetime(2013, 1, 1, 5, tzinfo=dt.UTC)
     row = {
         "day": moment.date(),
         "moment": moment,
-        "delay": datetime.timedelta(minutes=2),
+        "delay": dt.timedelta(minutes=2),
         "price": Decimal("1.5"),
         "small": np.float32(0.5),
         "count": np.int64(3),
@@ -69,5 +69,5 @@ def test_what_json_lacks_is_written_as_text_or_null() -> None:
 
 @pytest.mark.parametrize("rows", [{"a": 1}, "abc", b"abc", 5, None, [], pd.DataFrame({"a": []})])
 def test_what_is_no_list_of_rows_is_refused(rows: Any) -> None:
-    with pytest.raises(ConfigError, match="expected (a list of rows|at least one row)"):
+    with pytest.raises(ConfigError, match=r"expected (a list of rows|at least one row)"):
         request_body(rows)

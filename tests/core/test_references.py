@@ -35,7 +35,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "train": {"command": "t", "inputs": {"data": "d"}, "outputs": ["extra"], "params": {"lr": 0.1}},
     "evaluate": {"command": "e", "inputs": {"test": "t"}, "outputs": ["plots"], "params": {"k": 1}},
     "deploy": {"endpoint": "x"},
-    "monitor": {},
+    "monitor": {"reference": "r"},
 }
 BEFORE = {
     "prepare": set(),

@@ -101,7 +101,7 @@ def test_the_examples_of_a_notation_are_what_they_are_said_to_be(notation: str) 
     right, wrong = (re.findall(r"`([^`]+)`", cell) for cell in cells.split("|")[1:3])
     assert right
     assert wrong
-    base = {"command": "x"} if model is EvaluateSpec else {}
+    base = {EvaluateSpec: {"command": "x"}, specs.MonitorSpec: {"reference": "x"}}.get(model, {})
 
     def validate(text: str) -> None:
         value = yaml.safe_load(text)

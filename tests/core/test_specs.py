@@ -105,11 +105,41 @@ def test_python_code_passes_what_the_annotations_say_or_the_notation() -> None:
 
 def test_defaults() -> None:
     assert Checks().drift == DriftChecks(psi=0.2, significance=0.001)
-    assert DriftChecks().psi is None
+    assert DriftChecks(ks=0.1).psi == 0.2
     assert DeploySpec(endpoint="x").readiness_timeout == 300
-    assert MonitorSpec().window == 86400
-    assert MonitorSpec().checks.drift.psi == 0.2
+    assert MonitorSpec(reference="x").window is None
     assert PrepareSpec(command="x").code == "."
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "something to check"),
+        ({"replay": {"june": "x.csv"}}, "something to check"),
+        ({"reference": "x.csv", "checks": {"drift": {"psi": None}}}, "something to check"),
+        ({"checks": {"drift": {"psi": 0.2}}}, "a reference, which checks.drift compares with"),
+        ({"checks": {"quality": {"range": "1%"}}}, "a reference, which checks.quality.range compares with"),
+        ({"reference": "x.csv", "window": "2d", "replay": {"june": "x.csv"}}, "either window or replay"),
+    ],
+)
+def test_a_check_that_would_not_be_made_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        MonitorSpec.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"reference": "x.csv"},
+        {"reference": "x.csv", "checks": {"drift": {"significance": 0.01}}},
+        {"reference": "x.csv", "checks": {"drift": {"psi": None}, "quality": {"types": "1%"}}},
+        {"checks": {"quality": {"missing": "1%"}}},
+        {"checks": {"errors": "1%"}},
+        {"checks": {"drift": {"psi": None}, "latency_p99": "1s"}},
+    ],
+)
+def test_a_check_that_can_be_made_is_accepted(given: dict[str, Any]) -> None:
+    MonitorSpec.model_validate(given)
 
 
 def test_two_specs_share_no_default() -> None:
@@ -167,7 +197,6 @@ def test_the_schema_refuses_unknown_keys_everywhere() -> None:
 def test_the_schema_shows_defaults_in_the_notation_of_the_file() -> None:
     definitions = Project.model_json_schema()["$defs"]
     assert definitions["DeploySpec"]["properties"]["readiness_timeout"]["default"] == "5m"
-    assert definitions["MonitorSpec"]["properties"]["window"]["default"] == "1d"
     assert definitions["Capture"]["properties"]["sample"]["default"] == "100%"
 
 
