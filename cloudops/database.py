@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 #: Seconds for which another process that has the file is waited for.
 _PATIENCE = 30.0
+#: What SQLite says where it cannot make its files beside the database's.
+_UNWRITABLE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
 
 
 @contextmanager
@@ -39,6 +46,48 @@ def transaction(
         raise unusable(error) from error
     finally:
         connection.close()
+
+
+def rows(path: Path, query: str, values: Sequence[object], unusable: Callable[[Exception], Exception]) -> list[Any]:
+    """What a query finds; nothing where there is no file, or no table in it yet. Writes nothing.
+
+    It works on a full disk and in a folder that cannot be written, too: what is there then is deleted by those who can
+    see it.
+
+    Args:
+        path: the file.
+        query: one ``select``.
+        values: for its placeholders.
+        unusable: makes the error to raise of what SQLite or the system said.
+    """
+    if not path.exists():
+        return []
+    try:
+        try:
+            return _read(path, query, values)
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            if error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
+                raise
+            return _read_copy(path, query, values)
+    except (OSError, sqlite3.Error) as error:
+        raise unusable(error) from error
+
+
+def _read(path: Path, query: str, values: Sequence[object]) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=_PATIENCE, uri=True)) as known:
+        return list(known.execute(query, values))
+
+
+def _read_copy(path: Path, query: str, values: Sequence[object]) -> list[Any]:
+    """Read a copy elsewhere: even a reader of a WAL file needs room beside it for an index."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="cloudops-", dir=memory if memory.is_dir() else None) as folder:
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}{suffix}", Path(folder) / f"copy.db{suffix}")
+        return _read(Path(folder) / "copy.db", query, values)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -132,7 +132,17 @@ class ModelVersion(Handle):
 
 
 class Endpoint(Handle):
-    """An endpoint: one stable URL, one or more versions of a model behind it."""
+    """An endpoint: one stable URL, one or more versions of a model behind it.
+
+    Args:
+        ref: the handle.
+        provider: that understands it.
+        version: the version that a deployment has just asked for; :meth:`wait` is not content with another one.
+    """
+
+    def __init__(self, ref: Ref, provider: Provider, version: str = "") -> None:
+        super().__init__(ref, provider)
+        self._version = version
 
     def status(self) -> Status:
         """Where it stands now. Raises NotFound when there is no such endpoint."""
@@ -149,7 +159,8 @@ class Endpoint(Handle):
         """Wait until the last deployment serves.
 
         Raises:
-            DeploymentFailed: it did not become ready, or was rolled back; the message has the reason.
+            DeploymentFailed: it did not become ready, was rolled back, or another deployment took its place; the
+                message has the reason.
             WaitTimeout: the timeout passed first; the deployment goes on.
         """
 
@@ -157,7 +168,8 @@ class Endpoint(Handle):
             return status.phase is Phase.READY or status.phase is Phase.FAILED or status.phase.final
 
         status = _wait(self.status, settled, self.uri, timeout, poll, on_change, sleep)
-        if status.phase is not Phase.READY or status.refused:
+        superseded = bool(self._version) and bool(status.traffic) and self._version not in status.traffic
+        if status.phase is not Phase.READY or status.refused or superseded:
             raise self._failure(status)
         return status
 
@@ -165,8 +177,11 @@ class Endpoint(Handle):
         what = f"the endpoint {self.ref.id} is {status.phase}"
         if status.refused:
             what = f"the version {status.refused} of {self.ref.id} does not serve, the one before goes on"
+        elif status.phase is Phase.READY:
+            live = ", ".join(status.traffic)
+            what = f"the version {self._version} of {self.ref.id} was superseded: another deployment brought {live}"
         return DeploymentFailed(
-            f"{what}: {status.reason or 'no reason given'}",
+            f"{what}{f': {status.reason}' if status.reason else ''}",
             provider=self.ref.provider,
             operation="deploy",
             ref=self.ref,
@@ -212,10 +227,12 @@ class Endpoint(Handle):
         if not all(0 <= share <= 100 for share in shares.values()) or abs(total - 100) > 1e-4:  # NaN fails both
             given = ", ".join(f"{version}={share:g}" for version, share in shares.items()) or "nothing"
             raise ConfigError(f"expected percentages that add up to 100, got {given} ({total:g} in all)")
+        self._version = ""  # from now on another one may be wanted
         self.provider.deployer.set_traffic(self.ref, shares)
 
     def rollback(self) -> None:
         """Give all traffic back to the version before. Raises Conflict when there is none."""
+        self._version = ""
         self.provider.deployer.rollback(self.ref)
 
     def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:

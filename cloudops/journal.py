@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from .database import busy, damaged, transaction
+from .database import busy, damaged, rows, transaction
 from .errors import CloudopsError
 
 _SCHEMA = """
@@ -32,33 +33,42 @@ class Journal:
 
     def intend(self, name: str, *, provider: str, scope: str, step: str, intent: str) -> None:
         """Record that ``name`` is about to be created; a repeated intent keeps its first time."""
-        with self._transaction() as connection:
-            connection.execute(
-                "insert or ignore into intents values (?, ?, ?, ?, ?, ?, null)",
-                (name, provider, scope, step, intent, time.time()),
-            )
+        values = (name, provider, scope, step, intent, time.time())
+        self._write("insert or ignore into intents values (?, ?, ?, ?, ?, ?, null)", values)
 
     def created(self, name: str, *, provider: str, scope: str, uri: str) -> None:
         """Record the handle that came of an intent."""
-        with self._transaction() as connection:
-            connection.execute(
-                "update intents set uri = ? where name = ? and provider = ? and scope = ?", (uri, name, provider, scope)
-            )
+        where = "where name = ? and provider = ? and scope = ?"
+        self._write(f"update intents set uri = ? {where}", (uri, name, provider, scope))
 
     def unresolved(self) -> list[str]:
         """The names of intents without a handle: a crash, or a call that failed, came between."""
-        if not self.path.exists():
-            return []
-        with self._transaction() as connection:
-            return [row[0] for row in connection.execute("select name from intents where uri is null order by created")]
+        query = "select name from intents where uri is null order by created"
+        return [row[0] for row in rows(self.path, query, (), self._unusable)]
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self.path, _SCHEMA, lambda error: _unusable(self.path, error))
+    def _write(self, statement: str, values: Sequence[object]) -> None:
+        """Write; a damaged file is put aside for a new one, since a mere record must not keep work from being done."""
+        try:
+            self._apply(statement, values)
+        except CloudopsError as error:
+            if not isinstance(error.__cause__, sqlite3.Error) or not damaged(error.__cause__):
+                raise
+            self._put_aside()
+            self._apply(statement, values)
 
+    def _apply(self, statement: str, values: Sequence[object]) -> None:
+        with transaction(self.path, _SCHEMA, self._unusable) as connection:
+            connection.execute(statement, values)
 
-def _unusable(path: Path, error: Exception) -> CloudopsError:
-    if damaged(error):
-        return CloudopsError(f"{path} is damaged ({error})", hint="delete it: it is only a journal, nothing is lost")
-    if busy(error):
-        return CloudopsError(f"{path} is in use by another process: {error}", hint="run again when that has ended")
-    return CloudopsError(f"{path} cannot be written: {error}", hint="free some disk space or fix its permissions")
+    def _put_aside(self) -> None:
+        with suppress(FileNotFoundError):
+            self.path.replace(self.path.with_name("journal.db.damaged"))
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(f"journal.db{suffix}").unlink(missing_ok=True)
+
+    def _unusable(self, error: Exception) -> CloudopsError:
+        if busy(error):
+            hint = "run again when that has ended"
+            return CloudopsError(f"{self.path} is in use by another process: {error}", hint=hint)
+        hint = "free some disk space or fix its permissions"
+        return CloudopsError(f"{self.path} cannot be written: {error}", hint=hint)

@@ -25,13 +25,16 @@ class Requests:
         project: the project's name.
         root: where relative paths start.
         place: what tells one provider and its settings from another, JSON values only; part of every intent.
+        file: the project file. It says what is done with the code and is no part of it, though it may lie in its
+            folder: otherwise another number of replicas would mean another training.
     """
 
-    def __init__(self, project: str, root: Path, place: Mapping[str, Any]) -> None:
+    def __init__(self, project: str, root: Path, place: Mapping[str, Any], file: Path | None = None) -> None:
         self.project = project
         self.root = root
         self.place = dict(place)
         self.store = root / ".cloudops" / "store"
+        self.file = file or root / "cloudops.yaml"
 
     def job(
         self, step: str, spec: StepSpec, *, inputs: Mapping[str, str], secrets: Mapping[str, str], options: Any
@@ -134,7 +137,7 @@ class Requests:
     def _pack(self, folder: str) -> CodeVersion:
         from .store.snapshot import pack
 
-        snapshot = pack(self.root / folder, self.store)
+        snapshot = pack(self.root / folder, self.store, without=self.file)
         return CodeVersion(snapshot.digest, snapshot.archive, snapshot.files, snapshot.bytes)
 
     def _input(self, source: str) -> Input:

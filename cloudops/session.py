@@ -58,7 +58,7 @@ class Session:
         self.config = config
         self._overrides = overrides
         self._observers = observers or Observers()
-        self._requests = Requests(project, root, place)
+        self._requests = Requests(project, root, place, config.path.resolve() if config else None)
         self._submission = Submission(provider, root, self._observers, sleep)
         secrets = os.environ if environ is None else environ
         self._preflight = Preflight(provider.info.name, provider.capabilities(), root, secrets)

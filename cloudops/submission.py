@@ -79,7 +79,7 @@ class Submission:
         ref = self._retrying(lambda: deployer.deploy(request))
         self._journal.created(request.endpoint, provider=name, scope=self.scope, uri=str(ref))
         self._observers.tell("after_submit", AfterSubmit(name, request, ref, not existed))
-        return Endpoint(ref, self.provider)
+        return Endpoint(ref, self.provider, request.version)
 
     def _create(self, request: JobRequest) -> Ref:
         name = self.provider.info.name

@@ -63,8 +63,9 @@ def fetch(uri: str, cache_dir: Path) -> Path:
 def version(uri: str, cache_dir: Path) -> str:
     """What identifies the content of ``uri`` now, without fetching it; empty where that is not known.
 
-    It is the digest of what is on this machine (``cache_dir`` remembers it), the ETag or Last-Modified of what is
-    elsewhere, and unknown for what this machine may not read: the role of a job elsewhere may.
+    It is the digest of what is on this machine (``cache_dir`` remembers it) and of what a web server sends without
+    an ETag or a Last-Modified, else one of those, and unknown for what this machine may not read: the role of a job
+    elsewhere may.
 
     Raises:
         ConfigError, ProviderError: as :func:`fetch`.

@@ -47,18 +47,19 @@ class Packed(Snapshot):
     archive: Path
 
 
-def digest_tree(root: Path, cache_dir: Path) -> Snapshot:
+def digest_tree(root: Path, cache_dir: Path, *, without: Path | None = None) -> Snapshot:
     """The snapshot of the code folder ``root``; a file that has not changed since the last look is not read.
 
     Args:
         root: a folder; :mod:`cloudops.store.ignore` says what belongs to it.
         cache_dir: where digests are remembered.
+        without: a file that does not count, wherever it is.
 
     Raises:
         ConfigError: something in the folder cannot be read, or a link leads nowhere or out of it.
     """
     cache = _cache(root, cache_dir)
-    return _snapshot(_files(code_files(root), cache))
+    return _snapshot(_files(_code(root, without), cache))
 
 
 def digest_path(path: str | os.PathLike[str], cache_dir: Path) -> str:
@@ -80,7 +81,7 @@ def digest_path(path: str | os.PathLike[str], cache_dir: Path) -> str:
     return _files([_entry(os.path.basename(text), text)], cache)[0].digest
 
 
-def pack(root: Path, store_dir: Path) -> Packed:
+def pack(root: Path, store_dir: Path, *, without: Path | None = None) -> Packed:
     """Pack the code folder ``root`` into ``store_dir/code/<digest>.tar``, once per content.
 
     Nothing is read or written where the folder has not changed since it was packed.
@@ -88,6 +89,7 @@ def pack(root: Path, store_dir: Path) -> Packed:
     Args:
         root: a folder; :mod:`cloudops.store.ignore` says what belongs to it.
         store_dir: where archives and the digests of files are kept.
+        without: a file that stays out, wherever it is.
 
     Raises:
         ConfigError: something in the folder cannot be read, or a link leads nowhere or out of it.
@@ -95,7 +97,7 @@ def pack(root: Path, store_dir: Path) -> Packed:
     """
     folder = store_dir / "code"
     cache = _cache(root, store_dir)
-    entries = code_files(root)
+    entries = _code(root, without)
     if cache:
         # Most is known, so finding out whether the archive is there costs little; else one pass does both.
         files = _files(entries, cache)
@@ -103,6 +105,17 @@ def pack(root: Path, store_dir: Path) -> Packed:
         if _intact(packed.archive, files):
             return packed
     return _write(entries, cache, folder)
+
+
+def _code(root: Path, without: Path | None) -> list[Entry]:
+    entries = code_files(root)
+    try:
+        left_out = None if without is None else os.stat(without)
+    except OSError:
+        left_out = None
+    if left_out is None:
+        return entries
+    return [entry for entry in entries if not os.path.samestat(entry.status, left_out)]
 
 
 def _cache(path: str | os.PathLike[str], cache_dir: Path) -> StatCache:

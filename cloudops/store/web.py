@@ -1,6 +1,7 @@
 """Inputs by ``https://`` and ``http://``: fetched once per version, checked for completeness.
 
-A cached file is confirmed by its ETag or Last-Modified; a server that sends neither is asked for everything each time.
+A cached file is confirmed by its ETag or Last-Modified. A server that sends neither is asked for everything each time:
+nothing less tells whether the content has changed.
 """
 
 from __future__ import annotations
@@ -67,14 +68,24 @@ def fetch(uri: str, cache_dir: Path, *, sleep: Callable[[float], None] = time.sl
 
 
 def version(uri: str, *, sleep: Callable[[float], None] = time.sleep) -> str:
-    """What the server says identifies the content now: its ETag, else its Last-Modified, else nothing."""
+    """What identifies the content now: its ETag, else its Last-Modified, else the digest of all of it (it is read)."""
 
     def ask() -> str:
         # Not HEAD: a URL that is signed for GET refuses it. An empty file has no first byte: 416.
         with _answer(uri, {"Range": "bytes=0-0"}, but=416) as answer:
             return answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
 
-    return _retrying(ask, sleep)
+    return _retrying(ask, sleep) or _retrying(lambda: _digest(uri), sleep)
+
+
+def _digest(uri: str) -> str:
+    sha, size = hashlib.sha256(), 0
+    with _answer(uri, {}, but=416) as answer:
+        for piece in _pieces(uri, answer):
+            sha.update(piece)
+            size += len(piece)
+        _check_length(uri, answer, size)
+    return f"sha256:{sha.hexdigest()}"
 
 
 class _Download:
@@ -111,7 +122,7 @@ class _Download:
                 file.write(piece)
                 size += len(piece)
             file.close()
-            self._check_length(answer, size)
+            _check_length(self._uri, answer, size)
             path = self._folder / sha.hexdigest()[:32] / _file_name(self._uri)
             path.parent.mkdir(exist_ok=True)
             os.replace(temporary, path)
@@ -119,11 +130,6 @@ class _Download:
         notes = {"etag": headers.get("ETag", ""), "modified": headers.get("Last-Modified", ""), "size": str(size)}
         self._note({**notes, "file": str(path.relative_to(self._folder))})
         return path
-
-    def _check_length(self, answer: _Answer, size: int) -> None:
-        length = answer.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) != size:
-            raise Unavailable(f"{redact(self._uri)} broke off after {size} of {length} bytes", hint="run again")
 
     def _note(self, notes: dict[str, str]) -> None:
         with unfinished(self._folder) as (file, temporary):
@@ -169,6 +175,12 @@ def _pieces(uri: str, answer: _Answer) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
+
+
+def _check_length(uri: str, answer: _Answer, size: int) -> None:
+    length = answer.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) != size:
+        raise Unavailable(f"{redact(uri)} broke off after {size} of {length} bytes", hint="run again")
 
 
 def _request(uri: str, headers: dict[str, str]) -> urllib.request.Request:

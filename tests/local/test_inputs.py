@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from cloudops_local.layout import Layout
 
+import cloudops
+from cloudops.errors import JobFailed
+from cloudops.events import BeforeSubmit
+from cloudops.hookspecs import hookimpl
 from cloudops.session import Session
 from cloudops.testing.projects import job
 
@@ -60,3 +64,29 @@ def test_files_of_one_name_in_several_folders_are_all_there(session: Session, ro
     done = session.train(shell("cat ${{inputs.all}}/*/part.csv", inputs={"all": "months/*/part.csv"}))  # type: ignore[arg-type]
     done.wait()
     assert [line.text for line in done.logs()] == ["[cloudops] fetching " + str(root / "months/*/part.csv"), "01", "02"]
+
+
+class Meddler:
+    """Changes the data once a job's request is made, as somebody else might."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @hookimpl
+    def before_submit(self, event: BeforeSubmit) -> None:
+        self.path.write_text("x,y\n9,9\n")
+
+
+def test_data_that_changes_after_the_job_was_submitted_fails_it(root: Path) -> None:
+    path = root / "data" / "part-1.csv"
+    session = cloudops.connect(provider="local", project="small", root=root, plugins=(Meddler(path),))
+    spec = shell("cat ${{inputs.part}}", inputs={"part": "data/part-1.csv"})
+    meddled = session.train(spec)  # type: ignore[arg-type]
+    with pytest.raises(JobFailed) as caught:
+        meddled.wait()
+    assert f"the input part ({path}) was changed after the job was submitted" in "\n".join(caught.value.log_tail)
+    assert "9,9" not in [line.text for line in meddled.logs()]
+    done = session.train(spec)  # type: ignore[arg-type]
+    done.wait()
+    assert done.ref.id != meddled.ref.id, "the data is another version, so it is another job"
+    session.down()

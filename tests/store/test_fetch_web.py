@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -58,7 +59,17 @@ def test_without_validators_it_is_fetched_each_time(server: Server, tmp_path: Pa
     server.validators = ()
     assert fetch(address(server), tmp_path) == fetch(address(server), tmp_path)
     assert server.statuses == [200, 200]
-    assert version(address(server), tmp_path) == ""
+
+
+def test_without_validators_the_version_is_the_digest(server: Server, tmp_path: Path) -> None:
+    server.validators = ()
+    first = version(address(server), tmp_path)
+    assert first == f"sha256:{hashlib.sha256(server.files['/data/train 1.csv']).hexdigest()}"
+    server.files["/data/train 1.csv"] = b"a,b\n1,3\n"
+    assert version(address(server), tmp_path) != first
+    server.cut = 3
+    with pytest.raises(Unavailable):
+        version(address(server), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut file", "lost file", "no notes", "wrong notes"])

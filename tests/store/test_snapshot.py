@@ -420,3 +420,16 @@ def test_the_digest_of_a_large_file_is_remembered(tmp_path: Path, store: Path, m
 def test_the_digest_of_nothing(tmp_path: Path, store: Path, path: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         digest_path(tmp_path / path, store)
+
+
+def test_one_file_may_be_left_out_wherever_it_is(tmp_path: Path) -> None:
+    code, store = tmp_path / "code", tmp_path / "store"
+    (code / "deeper").mkdir(parents=True)
+    (code / "train.py").write_text("x")
+    (code / "deeper" / "project.yaml").write_text("a: 1")
+    alone = pack(code, store, without=code / "deeper" / "project.yaml")
+    assert alone.files == 1
+    (code / "deeper" / "project.yaml").write_text("a: 2")
+    assert pack(code, store, without=code / "deeper" / "project.yaml") == alone
+    assert digest_tree(code, store, without=code / "deeper" / "project.yaml").digest == alone.digest
+    assert pack(code, store, without=tmp_path / "gone.yaml").files == 2

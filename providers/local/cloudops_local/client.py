@@ -9,15 +9,17 @@ import re
 import secrets as random
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import Conflict, NotFound
+from cloudops.errors import Conflict, NotFound, ProviderError
 from cloudops.refs import LogLine, Ref
 
+from .found import found
 from .layout import JobFolder, Layout, remove
 from .state import Index, Item
 
@@ -44,7 +46,7 @@ class LocalClient:
 
     def __init__(self, root: Path, settings: LocalTarget | None, environ: Mapping[str, str] | None = None) -> None:
         self.layout = Layout(root)
-        self.index = Index(self.layout.database)
+        self.index = Index(self.layout.database, lambda: found(self.layout))
         self.settings = settings
         self.environ = os.environ if environ is None else environ
 
@@ -128,7 +130,8 @@ class LocalClient:
         folder = self.layout.job(request.name)
         setup = list(interpreter.setup)
         if mapping.stages(request, folder):
-            setup.append((sys.executable, "-m", "cloudops_local.stage", str(folder.path / "stages.json")))
+            plan, store = str(folder.path / "stages.json"), str(self.layout.store)
+            setup.append((sys.executable, "-m", "cloudops_local.stage", plan, store))
         return mapping.job_spec(
             request,
             folder,
@@ -204,8 +207,13 @@ class LocalClient:
         return {self._checkpoints(item.name) for item in self.index.list("jobs", None) if item.name != name}
 
     def lineage(self, name: str) -> dict[str, Any]:
-        """``lineage.json`` of a job; empty when it is gone."""
-        return _read(self.layout.job(name).lineage) or {}
+        """``lineage.json`` of a job; empty when it is gone. Raises ProviderError where it is damaged."""
+        path = self.layout.job(name).lineage
+        found = _read(path)
+        if found is None and path.exists():
+            hint = "nothing can be said of where its model comes from: train it again with --new"
+            raise ProviderError(f"{path} is damaged", provider="local", hint=hint)
+        return found or {}
 
     # Endpoints
 
@@ -220,11 +228,12 @@ class LocalClient:
         version = service.version(folder, request.version) or self.version_spec(request)
         options = request.options
         policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
-        with self._alone("endpoints", request.endpoint):
+        with self._alone("endpoints", request.endpoint), self._unless_refused(request.endpoint):
             self.own(request)
             folder.mkdir(parents=True, exist_ok=True)
             _serve_from(self.layout.version(request.endpoint, request.version), request)
             self.index.add("endpoints", request.endpoint, request.project, "deploy")
+            _write(self.layout.owner(request.endpoint), {"project": request.project, "created": time.time()})
             service.deploy(
                 folder,
                 version,
@@ -237,6 +246,19 @@ class LocalClient:
             if request.spec.auth != "token":
                 (folder / "token").unlink(missing_ok=True)
             self._prune(request.endpoint)
+
+    @contextmanager
+    def _unless_refused(self, name: str) -> Iterator[None]:
+        """Leave nothing of an endpoint whose first deployment does not come to be."""
+        existed = self.has_endpoint(name)
+        try:
+            yield
+        except Exception:
+            if not existed and not self.has_endpoint(name):
+                for folder in (self.layout.endpoint(name), self.layout.versions(name)):
+                    shutil.rmtree(folder, ignore_errors=True)
+                self.index.remove("endpoints", name)
+            raise
 
     def _prune(self, endpoint: str) -> None:
         """Remove what versions served that the endpoint cannot go back to any more."""

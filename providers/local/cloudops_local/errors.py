@@ -34,16 +34,25 @@ def translated(operation: str, ref: Ref | None = None) -> Iterator[None]:
         raise
     except LookupError as error:
         raise NotFound(_text(error), provider="local", operation=operation, ref=ref) from error
+    except FileNotFoundError as error:
+        if error.errno is None:  # the engine's: there is no such job
+            hint = "its folder was removed by hand; `cloudops down` deletes what is left of it"
+            raise NotFound(_text(error), provider="local", operation=operation, ref=ref, hint=hint) from error
+        raise _of_system(error, operation, ref) from error
     except OSError as error:
-        kind, hint = _BY_ERRNO.get(error.errno or 0, (ProviderError, None))
-        code = errno.errorcode.get(error.errno or 0)
-        where = error.filename or (f"/{ref.scope}" if ref is not None else "")
-        message = f"{operation}: {error.strerror or error}{f': {where}' if where else ''}"
-        raise kind(message, code=code, provider="local", operation=operation, ref=ref, hint=hint) from error
+        raise _of_system(error, operation, ref) from error
     except ValueError as error:
         raise InvalidRequest(_text(error), provider="local", operation=operation, ref=ref) from error
     except RuntimeError as error:
         raise Conflict(_text(error), provider="local", operation=operation, ref=ref) from error
+
+
+def _of_system(error: OSError, operation: str, ref: Ref | None) -> ProviderError:
+    kind, hint = _BY_ERRNO.get(error.errno or 0, (ProviderError, None))
+    code = errno.errorcode.get(error.errno or 0)
+    where = error.filename or (f"/{ref.scope}" if ref is not None else "")
+    message = f"{operation}: {error.strerror or error}{f': {where}' if where else ''}"
+    return kind(message, code=code, provider="local", operation=operation, ref=ref, hint=hint)
 
 
 def _text(error: Exception) -> str:

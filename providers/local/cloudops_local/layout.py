@@ -72,6 +72,11 @@ class Layout:
         return self.base / "state.db"
 
     @property
+    def store(self) -> Path:
+        """Where the core keeps packed code and what it knows of the digests of files."""
+        return self.root / ".cloudops" / "store"
+
+    @property
     def runtime(self) -> Path:
         """Where the runtime archive is written."""
         return self.base / "runtime"
@@ -87,6 +92,10 @@ class Layout:
     def endpoint(self, name: str) -> Path:
         """The engine's folder of the endpoint ``name``."""
         return self.base / "endpoints" / name
+
+    def owner(self, endpoint: str) -> Path:
+        """Whose endpoint it is, beside what the engine keeps: the index is made of it again where it was lost."""
+        return self.endpoint(endpoint) / "owner.json"
 
     def versions(self, endpoint: str) -> Path:
         """What the versions of an endpoint serve, a folder for each."""

@@ -141,14 +141,19 @@ def is_folder(uri: str) -> bool:
 
 
 def stages(request: JobRequest, folder: JobFolder) -> list[dict[str, str]]:
-    """What has to be fetched or gathered, for :mod:`cloudops_local.stage`: ``source``, or the ``secret`` with it."""
+    """What :mod:`cloudops_local.stage` does for each input before the job runs.
+
+    It has a ``source``, or the ``secret`` that holds it; a ``target`` where it has to be fetched or gathered; and for
+    what is on this machine its ``version``, which it must still have.
+    """
     return [
         {
+            "name": name,
             **({"secret": _variable(name)} if _signed(item) else {"source": item.source}),
-            "target": str(input_path(folder, name, item)),
+            **({"target": str(input_path(folder, name, item))} if staged(item) else {}),
+            **({} if item.is_uri else {"version": item.version}),
         }
         for name, item in request.inputs.items()
-        if staged(item)
     ]
 
 
