@@ -104,13 +104,24 @@ class Session:
 
         self._preflight.monitor(spec)
         check_tables(spec, lambda text: self.resolve(text, planning=True), self.root)
+        self._captures(spec)
         deploy = self._configured("deploy")
-        if deploy is None or spec.endpoint is not None or deploy.capture is not None:
+        if deploy is None or spec.endpoint not in (None, deploy.endpoint):
+            try:
+                self.endpoint(spec.endpoint).status()
+            except NotFound as error:
+                raise ConfigError(error.message, hint=error.hint).at("monitor", "endpoint") from error
+
+    def _captures(self, spec: MonitorSpec) -> None:
+        """Rows are compared that were captured; where the project's endpoint captures none, nothing would be found."""
+        deploy: DeploySpec | None = self._configured("deploy")
+        if deploy is None or spec.endpoint not in (None, deploy.endpoint) or (deploy.capture and deploy.capture.sample):
             return
-        if spec.reference is not None or spec.replay:
-            hint = "add capture: {sample: 100%} to deploy"
-            error = ConfigError("the project's endpoint captures no requests", hint=hint)
-            raise error.at("monitor", "replay" if spec.replay else "reference")
+        quality = any(value is not None for _, value in spec.checks.quality)
+        for key, wanted in (("replay", spec.replay), ("reference", spec.reference), ("checks", quality)):
+            if wanted:
+                hint = "add capture: {sample: 100%} to deploy"
+                raise ConfigError("the project's endpoint captures no requests", hint=hint).at("monitor", key)
 
     def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
         """Start the data step, or find the same one; returns at once."""
@@ -174,6 +185,8 @@ class Session:
         with self._located(spec):
             self._preflight.monitor(chosen)
             check_tables(chosen, self.resolve, self.root)
+            if endpoint is None:
+                self._captures(chosen)
         found = self.endpoint(endpoint or chosen.endpoint)
         page = None if html is None else Path(html)
         return watch(found, chosen, self.resolve, root=self.root, html=page, progress=progress or (lambda line: None))

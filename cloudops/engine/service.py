@@ -45,6 +45,7 @@ __all__ = [
     "VersionMetrics",
     "VersionSpec",
     "VersionState",
+    "check_port",
     "delete",
     "deploy",
     "logs",
@@ -129,6 +130,25 @@ def version(directory: Path, name: str) -> VersionSpec | None:
     """The version ``name`` as it was deployed, or None where the endpoint does not know it."""
     desired = Paths(directory).read_desired()
     return None if desired is None else desired.versions.get(name)
+
+
+def check_port(directory: Path, port: int | None) -> None:
+    """Whether a deployment could have ``port`` (None and 0 always can): looked up, nothing is kept.
+
+    Raises:
+        ServiceConflict: the endpoint has another one.
+        OSError: another program has it.
+    """
+    from . import service_launch
+
+    if not port:
+        return
+    paths = Paths(directory)
+    desired = paths.read_desired()
+    if desired is not None and not desired.deleted and port != desired.port:
+        raise ServiceConflict(f"the endpoint listens on port {desired.port}; to move it to {port}, delete it first")
+    if not paths.running():
+        service_launch.bind(port).close()
 
 
 def versions(directory: Path) -> frozenset[str]:

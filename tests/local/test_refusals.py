@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from cloudops_local.layout import Layout
 
 import cloudops
-from cloudops.errors import CloudopsError, ConfigError, NoCapacity, UnsupportedFeature
+from cloudops.errors import CloudopsError, ConfigError, Conflict, GateFailed, NoCapacity, UnsupportedFeature
 from cloudops.session import Session
 from cloudops.specs import DeploySpec, MonitorSpec, Resources
 from cloudops.testing.projects import configure, deployment, job
@@ -44,6 +45,132 @@ def test_a_refusal_of_the_file_names_its_line_once_whatever_asks(
         assert str(caught.value).startswith(f"{root / 'cloudops.yaml'}:1: {message}")
         assert caught.value.message == caught.value.args[0]
     assert session.created() == []
+
+
+DEPLOY = {"endpoint": "small", "model": "models/two", "predictor": "serve/predictor.py"}
+CAPTURED = {**DEPLOY, "capture": {"sample": "100%"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"train": train(resources={"memory": "1", "num_nodes": 1000})},
+            "train.resources.memory: asks",
+        ),
+        (
+            {"deploy": {**DEPLOY, "min_replicas": 1000, "resources": {"memory": "1"}}},
+            "deploy.resources.memory: ",
+        ),
+        (
+            {"train": train(), "overrides": {"local": {"train": {"python": "/nope"}}}},
+            "overrides.local.train.python: the interpreter '/nope' does not run: No such file",
+        ),
+        (
+            {"deploy": DEPLOY, "overrides": {"local": {"deploy": {"python": "/bin/true"}}}},
+            "overrides.local.deploy.python: '/bin/true' is not a Python interpreter",
+        ),
+        (
+            {"deploy": DEPLOY, "monitor": {"endpoint": "other", "checks": {"errors": "1%"}}},
+            "monitor.endpoint: local",
+        ),
+        ({"monitor": {"endpoint": "cloudops://local/x/endpoints/y", "checks": {"errors": "1%"}}}, "monitor.endpoint"),
+        ({"deploy": DEPLOY, "monitor": {"reference": "data/part-1.csv"}}, "monitor.reference: the project's endpoint"),
+        ({"deploy": DEPLOY, "monitor": {"checks": {"quality": {"missing": "1%"}}}}, "monitor.checks: the project's"),
+        (
+            {"deploy": {**DEPLOY, "capture": {"sample": "0%"}}, "monitor": {"reference": "data/part-1.csv"}},
+            "monitor.reference: the project's endpoint captures no requests",
+        ),
+        (
+            {
+                "train": train(),
+                "evaluate": {"command": "true", "code": "code", "model": "models/two", "require": {"auc": "> 0"}},
+                "deploy": {"endpoint": "small"},
+            },
+            "evaluate.model: measures models/two, while ${{train.model}} is deployed",
+        ),
+    ],
+)
+def test_what_would_fail_in_the_end_is_refused_in_the_beginning(
+    root: Path, content: dict[str, Any], message: str
+) -> None:
+    session = configured(root, **content)
+    with pytest.raises(CloudopsError) as caught:
+        session.validate()
+    assert str(caught.value).startswith(f"{root / 'cloudops.yaml'}:1: {message}")
+    assert session.created() == []
+
+
+def test_a_port_that_is_taken_is_refused_in_the_beginning(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        overrides = {"local": {"deploy": {"port": taken.getsockname()[1]}}}
+        session = configured(root, train=train(), deploy=DEPLOY, overrides=overrides)
+        with pytest.raises(Conflict, match=r"overrides\.local\.deploy\.port: port .* is in use by another program"):
+            session.validate()
+    session.validate()
+    session.deploy().wait()
+    other = configured(root, train=train(), deploy=DEPLOY, overrides={"local": {"deploy": {"port": 1024}}})
+    with pytest.raises(Conflict, match=r"overrides\.local\.deploy\.port: the endpoint listens on port .* delete it"):
+        other.validate()
+    session.down()
+
+
+def test_the_gate_holds_for_the_model_that_is_deployed(root: Path) -> None:
+    """Whichever model the file, or a flag, has measured."""
+    measured = {"command": "python job.py model 2", "code": "code", "require": {"score": ">= 0"}}
+    session = configured(root, train=train(), evaluate=measured, deploy={"endpoint": "small"})
+    session.evaluate(model="models/two").wait()
+    with pytest.raises(GateFailed, match="was not evaluated"):
+        session.deploy(model="models/three")
+    named = configured(root, evaluate={**measured, "model": "models/two"}, deploy=DEPLOY)
+    with pytest.raises(GateFailed, match="was not evaluated"):
+        named.deploy(model="models/three")
+    assert session.created() == list(session.jobs())
+    known = cloudops.connect(provider="local", project="small", root=root)
+    with pytest.raises(GateFailed):  # the folder's file counts, though its project is named
+        known.deploy(deployment("small", "three"))
+    named.deploy(model="models/two").wait()
+    session.down()
+
+
+def test_references_of_a_spec_from_python_are_checked(session: Session) -> None:
+    for spec, message in (
+        (job("nothing", "${{params.nope}}"), r"train\.command: the reference \$\{\{params\.nope\}\} leads nowhere"),
+        (job("nothing", envs={"A": "${{params.x}}"}), r"train\.envs\.A: the reference"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            session.train(spec)
+    with pytest.raises(ConfigError, match=r"deploy\.envs\.A: the reference"):
+        session.deploy(deployment("small", envs={"A": "${{x}}"}))
+    assert session.created() == []
+
+
+def test_what_is_no_spec_is_refused(session: Session) -> None:
+    for given in ({"command": "true"}, "true", deployment("small")):
+        with pytest.raises(ConfigError, match="train takes a TrainSpec, got"):
+            session.train(given)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="there is no step 'nope'"):
+        session.validate(("nope",))
+    with pytest.raises(ConfigError, match="is not a cloudops URI"):
+        cloudops.attach(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shares", [{}, {"a": 99}, {"a": float("nan")}, {"a": -1, "b": 101}, {"a": 50, "b": 51}])
+def test_shares_that_are_none_are_refused(session: Session, shares: dict[str, float]) -> None:
+    endpoint = cloudops.attach(f"cloudops://local{session.root}/endpoints/small")
+    assert isinstance(endpoint, cloudops.Endpoint)
+    with pytest.raises(ConfigError, match="expected percentages that add up to 100"):
+        endpoint.traffic(shares)
+
+
+def test_connect_takes_one_project(root: Path, tmp_path: Path) -> None:
+    file = configure(root, name="small", train=train())
+    assert cloudops.connect(project="small", root=root).config is not None
+    assert cloudops.connect(project="other", root=root).config is None
+    with pytest.raises(ConfigError, match="is the file of 'small', not of 'other'"):
+        cloudops.connect(file=file, project="other")
+    with pytest.raises(ConfigError, match="start in its folder, not in"):
+        cloudops.connect(file=file, root=tmp_path)
 
 
 def test_a_refusal_of_a_spec_from_python_names_no_file(root: Path) -> None:

@@ -124,8 +124,8 @@ class LocalClient:
         from .interpreters import choose
         from .machine import fits, gpu_ids
 
-        fits(request.step, request.spec.resources, self._existing_folder())
-        python = _python(request.options, self.settings)
+        fits(request.step, request.spec.resources, self.layout.root, request.spec.resources.num_nodes)
+        python = self._python(request.step, request.options)
         interpreter = choose(request.step, request.spec.framework, request.requirements, python)
         folder = self.layout.job(request.name)
         setup = list(interpreter.setup)
@@ -230,6 +230,7 @@ class LocalClient:
         policy = service.Policy(target_concurrency=options.target_concurrency) if options else service.Policy()
         with self._alone("endpoints", request.endpoint), self._unless_refused(request.endpoint):
             self.own(request)
+            self.check_port(request)
             folder.mkdir(parents=True, exist_ok=True)
             _serve_from(self.layout.version(request.endpoint, request.version), request)
             self.index.add("endpoints", request.endpoint, request.project, "deploy")
@@ -281,6 +282,17 @@ class LocalClient:
                 hint="choose another name for this project's endpoint, or delete that one with its own project file",
             ).at("deploy", "endpoint")
 
+    def check_port(self, request: DeployRequest) -> None:
+        """Raise Conflict where the endpoint cannot have the port that is asked for."""
+        from cloudops.engine import service
+
+        port = request.options.port if request.options is not None else None
+        try:
+            service.check_port(self.layout.endpoint(request.endpoint), port)
+        except (OSError, RuntimeError) as error:
+            text = error.strerror if isinstance(error, OSError) else str(error)
+            raise Conflict(str(text), provider="local").at("overrides", "local", "deploy", "port") from error
+
     def has_endpoint(self, name: str) -> bool:
         """Whether the endpoint was started: a first deployment that is refused or killed leaves a row without one."""
         return self.index.get("endpoints", name) is not None and (self.layout.endpoint(name) / "desired.json").exists()
@@ -291,8 +303,8 @@ class LocalClient:
         from .interpreters import choose
         from .machine import fits, gpu_ids
 
-        fits("deploy", request.spec.resources, self._existing_folder())
-        python = _python(request.options, self.settings)
+        fits("deploy", request.spec.resources, self.layout.root, request.spec.min_replicas)
+        python = self._python("deploy", request.options)
         interpreter = choose("deploy", request.spec.framework, request.requirements, python)
         return mapping.version_spec(
             request,
@@ -365,14 +377,17 @@ class LocalClient:
         self.layout.runtime.mkdir(parents=True, exist_ok=True)
         return build(self.layout.runtime)
 
-    def _existing_folder(self) -> Path:
-        return self.layout.root
+    def _python(self, step: str, options: Any) -> str | None:
+        """The interpreter that the options of a step, else those of the target, name; None for this one."""
+        from .interpreters import check
 
-
-def _python(options: Any, settings: LocalTarget | None) -> str | None:
-    given = options.python if options is not None else None
-    chosen: str | None = given or (settings.python if settings is not None else None)
-    return chosen
+        if options is not None and options.python is not None:
+            check(options.python, ("overrides", "local", step, "python"))
+            return str(options.python)
+        chosen = self.settings.python if self.settings is not None else None
+        if chosen is not None:
+            check(chosen, ("targets", "python"))
+        return chosen
 
 
 def _serve_from(folder: Path, request: DeployRequest) -> None:

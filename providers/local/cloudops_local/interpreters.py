@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +25,41 @@ FRAMEWORKS = {
 }
 
 
+#: What the runtime inside a job runs on.
+_OLDEST = (3, 9)
+
+
 @dataclass(frozen=True)
 class Interpreter:
     """An interpreter and the commands that make it ready (none where it is ready)."""
 
     python: str
     setup: tuple[tuple[str, ...], ...] = ()
+
+
+@functools.lru_cache
+def check(python: str, place: tuple[str, ...]) -> None:
+    """Whether ``python`` is an interpreter that the runtime can use.
+
+    Args:
+        python: a path, or a name that is looked for in PATH.
+        place: the key that names it.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    program = 'import sys; print("%d.%d" % sys.version_info[:2])'
+    try:
+        done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"the interpreter {python!r} does not run: {why}").at(*place) from error
+    version = re.fullmatch(r"(\d+)\.(\d+)\s*", done.stdout)
+    if version is None:
+        raise ConfigError(f"{python!r} is not a Python interpreter").at(*place)
+    if (int(version[1]), int(version[2])) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise ConfigError(f"{python!r} is Python {done.stdout.strip()}, expected {oldest} or later").at(*place)
 
 
 def choose(step: str, framework: str | None, requirements: str | None, python: str | None) -> Interpreter:

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 _GIB = 1 << 30
 
 
-def fits(step: str, resources: Any, root: Path) -> None:
+def fits(step: str, resources: Any, root: Path, copies: int = 1) -> None:
     """Hold a request's resources against this machine.
+
+    Args:
+        step: whose they are.
+        resources: of each copy. Copies share the CPUs, and a limit of memory for each has to be there for all.
+        root: where the disk is looked at.
+        copies: the nodes of a job, or the replicas that an endpoint begins with.
 
     Raises:
         NoCapacity: it has fewer CPUs, less memory or less free disk than asked for.
         UnsupportedFeature: it has no such accelerators.
     """
     _enough((step, "resources", "cpus"), resources.cpus, float(cpus()), "CPUs")
-    _enough((step, "resources", "memory"), resources.memory, memory() / _GIB, "GB of memory")
+    _enough((step, "resources", "memory"), resources.memory, memory() / _GIB, "GB of memory", copies)
     disk = getattr(resources, "disk_size", None)
     if disk is not None and disk * _GIB > shutil.disk_usage(root).free:
         free = shutil.disk_usage(root).free / _GIB
@@ -64,9 +70,10 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _enough(key: tuple[str, ...], wanted: Amount | None, there: float, unit: str) -> None:
-    if wanted is not None and wanted.value > there:
-        raise _too_small(key, f"{wanted} {unit}", f"{there:.3g}")
+def _enough(key: tuple[str, ...], wanted: Amount | None, there: float, unit: str, copies: int = 1) -> None:
+    if wanted is not None and wanted.value * copies > there:
+        times = f"{copies} times " if copies > 1 else ""
+        raise _too_small(key, f"{times}{wanted} {unit}", f"{there:.3g}")
 
 
 def _too_small(key: tuple[str, ...], wanted: str, there: str) -> NoCapacity:

@@ -208,6 +208,7 @@ class LocalDeployer(Deployer):
         """See :class:`cloudops.provider.Deployer`."""
         with translated("plan"):
             self._client.own(request)
+            self._client.check_port(request)
             native = asdict(self._client.version_spec(request))
         native["secrets"] = dict.fromkeys(request.secrets, "***")
         found = self.find(request.endpoint)
