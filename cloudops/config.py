@@ -123,12 +123,19 @@ def validate(
         return model.model_validate(data, context=FROM_FILE)
     except ValidationError as error:
         place, message = describe(error, model, data, prefix)
-        raise ConfigError(f"{_origin(origins, place) or fallback}: {message}") from None
+        together = all(item["type"] == "value_error" for item in error.errors(include_url=False, include_context=False))
+        origin = (together and _changed(origins, place)) or _origin(origins, place)
+        raise ConfigError(f"{origin or fallback}: {message}") from None
 
 
 def _origin(origins: Mapping[Place, str], place: Place) -> str | None:
     """Where the value at ``place``, or the nearest one around it, comes from."""
     return next((origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origins), None)
+
+
+def _changed(origins: Mapping[Place, str], place: Place) -> str | None:
+    """The flag that set a value inside of ``place``: of what does not go together, that is what somebody just did."""
+    return "--set" if any(known[: len(place)] == place and origins[known] == "--set" for known in origins) else None
 
 
 def _assign(data: dict[str, Any], origins: dict[Place, str], text: str) -> None:

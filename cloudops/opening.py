@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .provider import ProviderInfo
     from .yamlfile import Place
 
+#: The providers of this project, installed or not.
+_OURS = ("azureml", "local", "sagemaker", "vertex")
+
 
 def connect(
     target: str | None = None,
@@ -126,8 +129,13 @@ def _info(name: str, config: Config | None) -> ProviderInfo:
 
 
 def _settings(info: ProviderInfo, values: Mapping[str, Any], config: Config | None) -> Any:
+    """The validated settings of the target in use; those of the others are validated too, and left alone."""
     from .config import validate
 
+    for name, target in config.project.targets.items() if config else ():
+        other = _other(target.provider, ("targets", name, "provider"), config)
+        if other is not None and name != config.project.target:  # type: ignore[union-attr]
+            _validated(other.target, other, dict(target.model_extra or {}), ("targets", name), config)
     origins = config.origins if config else {}
     prefix: Place = ("targets", config.project.target) if config and config.project.target else ()
     fallback = str(config.path) if config else f"the settings of {info.name}"
@@ -136,23 +144,36 @@ def _settings(info: ProviderInfo, values: Mapping[str, Any], config: Config | No
 
 def _overrides(info: ProviderInfo, config: Config | None) -> Any:
     """The validated overrides of the provider in use; those of the others are validated too, and left alone."""
-    from .config import validate
-
     chosen = None
     for name, values in (config.project.overrides if config else {}).items():
-        other = info if name == info.name else _overridden(name, config)
-        model = load(other, other.overrides)
-        found = validate(model, values, config.origins, prefix=("overrides", name), fallback=str(config.path))  # type: ignore[union-attr]
+        other = info if name == info.name else _other(name, ("overrides", name), config)
+        if other is None:
+            continue
+        found = _validated(other.overrides, other, values, ("overrides", name), config)
         chosen = found if name == info.name else chosen
     return chosen
 
 
-def _overridden(name: str, config: Config | None) -> ProviderInfo:
+def _validated(model: str, info: ProviderInfo, values: Any, place: Place, config: Config | None) -> Any:
+    from .config import validate
+
+    assert config is not None
+    return validate(load(info, model), values, config.origins, prefix=place, fallback=str(config.path))
+
+
+def _other(name: str, place: Place, config: Config | None) -> ProviderInfo | None:
+    """A provider that the file names and that is not used now.
+
+    A file that is written for several clouds runs where only one of them is installed, so one of ours may be missing:
+    what is said for it is then not looked at. Any other name is taken for a mistake.
+    """
     try:
         return provider_info(name)
     except ProviderNotFound as error:
+        if name in _OURS:
+            return None
         assert config is not None
-        raise config.error(("overrides", name), str(error)) from None
+        raise config.error(place, str(error)) from None
 
 
 def _project_name(given: str | None, folder: Path) -> str:

@@ -201,12 +201,15 @@ class Session:
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
             request = self._deploy_request(spec, None, planning=True)
-            plan = self.provider.deployer.plan(request)
+            plan, sources = self.provider.deployer.plan(request), [request.model.location]
         else:
             self._preflight.job(step, spec)
             job = self._request(step, spec, planning=True)
             plan = replace(self.provider.trainer.plan(job), exists=self._submission.find(job.name))
-        return replace(plan, notes=[*plan.notes, *notes])
+            sources = [item.source for item in job.inputs.values()]
+        waits = [source for source in sources if source.startswith(references.PENDING)]
+        later = [f"{step}: its name will be another one, which follows from {', '.join(waits)}"] if waits else []
+        return replace(plan, notes=[*plan.notes, *notes, *later])
 
     def jobs(self) -> Iterator[Listed]:
         """The project's jobs, newest first."""

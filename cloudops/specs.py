@@ -110,7 +110,11 @@ EnvName = Annotated[str, *_ENV]
 Framework = Annotated[str, *_FRAMEWORK]
 #: A value that reaches a process as an argument or a variable.
 Value = Annotated[str, *_NO_NUL]
-Text = Annotated[str, Field(min_length=1), *_matching(r"[^\x00]+", "a string without NUL characters")]
+Text = Annotated[
+    str,
+    Field(min_length=1),
+    *_matching(r"[^\x00]*[^\x00\s][^\x00]*", "a string that is not blank, without NUL characters"),
+]
 Scalar = Value | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 
 

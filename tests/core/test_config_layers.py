@@ -114,6 +114,12 @@ def test_the_nearer_layer_chooses_the_provider(text: str, layers: dict[str, Any]
             {},
             "cloudops.yaml:8: target: cloudops.yaml:7 sets provider too; a target",
         ),
+        (
+            SMALL + "deploy: {endpoint: x, traffic: {canary: 10%, bake: 5m}}",
+            {"assignments": ["deploy.traffic.canary=100%"]},
+            "--set: deploy.traffic: expected a canary between 0% and 100%",
+        ),
+        (SMALL + "deploy: {traffic: {}}", {"assignments": ["deploy.auth=token"]}, "cloudops.yaml:4: deploy: the key"),
         (TARGETS, {"provider": "a", "target": "prod"}, "--provider and --target are both set; a target names its"),
         (
             TARGETS,

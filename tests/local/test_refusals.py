@@ -209,3 +209,26 @@ def test_a_damaged_table_is_refused_before_anything_is_created(root: Path) -> No
     with pytest.raises(ConfigError, match=r"cloudops\.yaml:1: monitor\.reference: .*old\.parquet: cannot be read"):
         session.validate()
     assert session.created() == []
+
+
+def test_a_plan_says_which_names_cannot_be_known_yet(root: Path) -> None:
+    evaluate = {"command": "python job.py nothing", "code": "code"}
+    deploy = {"endpoint": "small", "predictor": "serve/predictor.py"}
+    session = configured(
+        root, train={"command": "python job.py model 2", "code": "code"}, evaluate=evaluate, deploy=deploy
+    )
+    for step in ("evaluate", "deploy"):
+        assert f"{step}: its name will be another one, which follows from <train.model>" in session.plan(step).notes
+    assert list(session.plan("train").notes) == []
+    session.train().wait()
+    assert list(session.plan("evaluate").notes) == []
+    session.down()
+
+
+def test_a_training_that_leaves_no_model_is_not_the_providers_fault(root: Path) -> None:
+    session = configured(root, train=train(), evaluate={"command": "true", "code": "code"})
+    session.train().wait()
+    with pytest.raises(CloudopsError, match="has no model: it wrote no file to it") as caught:
+        session.evaluate()
+    assert caught.value.exit_code == 1
+    session.down()
