@@ -1,4 +1,4 @@
-"""One child process in a group of its own: signals are passed on, and nothing of it outlives this process."""
+"""One command in a process group of its own: signals are passed on, and nothing of it outlives this process."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional
 
+from . import tree
 from .errors import Problem
 
 _PR_SET_PDEATHSIG = 1
@@ -20,27 +21,38 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> int:
     """Run ``argv`` to its end and return its exit code, 128 + n where signal n ended it.
 
-    SIGTERM and SIGINT go to the child's whole group. What the child leaves running in its group is killed, as the
-    end of a container would. On Linux the kernel kills the child when this process dies. Main thread only.
+    SIGTERM and SIGINT go to every process of the command, once, and from then on the end is that of the last of them:
+    who saves its work is not cut short because its shell has gone. Whoever is above decides how long that may take.
+    What a command that ends by itself leaves running is killed, as the end of a container would. On Linux the kernel
+    kills the command's first process when this one dies. To be called in the main thread of a process that has no other
+    children.
 
     Raises:
         Problem: the program cannot be started.
     """
-    child: list[subprocess.Popen[bytes]] = []
-    early: list[int] = []
+    leader: list[int] = []
+    pending: list[int] = []
+    told: list[int] = []
+
+    def deliver() -> None:
+        with contextlib.suppress(IndexError):  # a signal that comes meanwhile takes its own
+            while leader:
+                told.append(pending.pop(0))
+                tree.tell(leader[0], told[-1])
 
     def forward(number: int, _frame: Any) -> None:
-        if not child:
-            early.append(number)
-        else:
-            _signal_group(child[0].pid, number)
+        pending.append(number)
+        deliver()
 
+    tree.adopt_orphans()
     with _handlers(forward):
-        child.append(_start(argv, env, cwd))
-        for number in early:
-            _signal_group(child[0].pid, number)
-        code = child[0].wait()
-        _signal_group(child[0].pid, signal.SIGKILL)
+        child = _start(argv, env, cwd)
+        leader.append(child.pid)
+        deliver()
+        child.returncode = code = tree.wait_for(child.pid)
+        if told:
+            tree.wait_for_all(child.pid)
+        tree.kill(child.pid)
     return code if code >= 0 else 128 - code
 
 
@@ -76,11 +88,6 @@ def _own_group() -> Callable[[], None]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return prepare
-
-
-def _signal_group(leader: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
 
 
 @contextlib.contextmanager

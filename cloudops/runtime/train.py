@@ -13,6 +13,10 @@ from . import platforms, process
 from .contract import Job, load
 from .errors import Problem
 
+#: SIGTERM would end the shell at once. With this it waits for what it runs and ends with that exit code, not with 143;
+#: what it runs is not affected: a program that the shell starts has none of its traps.
+_PROLOGUE = "trap exit TERM INT; "
+
 
 def train(job_file: Path, environ: Mapping[str, str], *, ml_root: Path = Path("/opt/ml")) -> int:
     """Run the job of ``job_file`` and return its exit code (128 + n where signal n ended it).
@@ -44,7 +48,7 @@ def _run(job: Job, environ: Mapping[str, str]) -> int:
         _create(folder)
     if job.requirements is not None:
         _install(job, environ)
-    return process.run(["/bin/sh", "-c", shell], env=env, cwd=job.code)
+    return process.run(["/bin/sh", "-c", _PROLOGUE + shell], env=env, cwd=job.code)
 
 
 def _create(folder: str) -> None:
