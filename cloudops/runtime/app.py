@@ -30,7 +30,8 @@ class App:
         self.lifecycle = Lifecycle()
         self._clock = clock
         self._stats = Stats({"model": settings.name, "version": settings.version})
-        capture = Capture(settings.capture_dir, settings.capture_sample, settings.version)
+        limit = settings.capture_limit
+        capture = Capture(settings.capture_dir, settings.capture_sample, settings.version, limit=limit)
         self._inference = Inference(capture)
         site = dialects.Site(settings, self.lifecycle, self._stats, self._inference)
         self._routes = Routes(dialects.routes(site))

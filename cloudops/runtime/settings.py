@@ -15,6 +15,8 @@
 ``CLOUDOPS_MAX_PAYLOAD``        largest request body in bytes; default 26214400 (25 MiB)
 ``CLOUDOPS_CAPTURE_DIR``        folder for captured requests; none is captured without it
 ``CLOUDOPS_CAPTURE_SAMPLE``     share of the requests that is captured, 0 to 1; default 1
+``CLOUDOPS_CAPTURE_LIMIT``      bytes that captured requests may take in that folder; the oldest files go first;
+                                default 1073741824 (1 GiB)
 ``CLOUDOPS_SHUTDOWN_GRACE``     seconds that SIGTERM leaves to requests in flight; default 25
 ``CLOUDOPS_SERVER``             ``auto`` (uvicorn where it is installed) or ``std`` (the standard library's)
 ``CLOUDOPS_THREADS``            predictions at once; default twice the CPUs, at least 8. Set 1 for a model that
@@ -40,7 +42,7 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True)
 class Settings:
-    """See the module's table; ``max_payload`` in bytes, ``shutdown_grace`` in seconds."""
+    """See the module's table; ``max_payload`` and ``capture_limit`` in bytes, ``shutdown_grace`` in seconds."""
 
     model_dir: Path
     predictor: Optional[Path]
@@ -52,6 +54,7 @@ class Settings:
     max_payload: int
     capture_dir: Optional[Path]
     capture_sample: float
+    capture_limit: int
     shutdown_grace: float
     server: str
     threads: int
@@ -81,6 +84,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_payload=int(_number(environ, "CLOUDOPS_MAX_PAYLOAD", 25 * 2**20, lowest=1, whole=True)),
         capture_dir=_path(environ, "CLOUDOPS_CAPTURE_DIR"),
         capture_sample=_number(environ, "CLOUDOPS_CAPTURE_SAMPLE", 1.0, highest=1.0),
+        capture_limit=int(_number(environ, "CLOUDOPS_CAPTURE_LIMIT", 2**30, lowest=1, whole=True)),
         shutdown_grace=_number(environ, "CLOUDOPS_SHUTDOWN_GRACE", 25.0),
         server=_server(environ.get("CLOUDOPS_SERVER") or "auto"),
         threads=int(_number(environ, "CLOUDOPS_THREADS", max(8, 2 * (os.cpu_count() or 1)), lowest=1, whole=True)),

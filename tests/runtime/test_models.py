@@ -225,7 +225,7 @@ def test_onnx_with_several_inputs(tmp_path: Path) -> None:
     assert [(each.name, each.datatype) for each in model.inputs()] == [("x", "FP32"), ("origin", "BYTES")]
     with pytest.raises(BadRequest, match="row 0 lacks 'origin'"):
         predict(model, [{"x": 1}])
-    with pytest.raises(BadRequest, match="row 0 is a single value; it must have 2; the model.s columns are x, origin"):
+    with pytest.raises(BadRequest, match="row 0 is a single value; it must have 2; the model's columns are x, origin"):
         predict(model, [1])
 
 
