@@ -10,7 +10,7 @@ from typing import Callable
 
 from . import dialects
 from .capture import Capture
-from .errors import BadRequest, HttpError
+from .errors import BadRequest, HttpError, shown
 from .inference import Inference
 from .lifecycle import Lifecycle
 from .messages import Request, Response, error_response, request_id
@@ -66,6 +66,7 @@ class App:
             if route.works:
                 self.lifecycle.worked()
                 self._inference.loaded()
+                _check_encoding(request)
             return label, route.answer(request)
         except BadRequest as error:
             return label, error_response(400, str(error))
@@ -73,7 +74,7 @@ class App:
             return label, error_response(error.status, str(error), error.headers)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            return label, error_response(500, f"internal error: {type(error).__name__}: {error}")
+            return label, error_response(500, f"internal error: {shown(error)}")
 
     def _finished(self, response: Response, id: str | None) -> Response:
         response.headers["x-cloudops-version"] = self.settings.version
@@ -82,3 +83,10 @@ class App:
         if self.lifecycle.draining:
             response.headers["connection"] = "close"
         return response
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        message = f"content encoding {encoding[:60]!r} is not understood; send the body as it is"
+        raise HttpError(415, message, {"Accept-Encoding": "identity"})
