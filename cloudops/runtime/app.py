@@ -8,14 +8,14 @@ import traceback
 from dataclasses import replace
 from typing import Callable
 
-from . import dialects
+from . import dialects, key
 from .capture import Capture
 from .errors import BadRequest, HttpError, shown
 from .inference import Inference
 from .lifecycle import Lifecycle
 from .messages import Request, Response, error_response, request_id
 from .predictor import Model
-from .routing import Routes
+from .routing import Route, Routes
 from .settings import Settings
 from .stats import Stats
 
@@ -61,7 +61,7 @@ class App:
     def _answer(self, request: Request) -> tuple[str, Response]:
         label = _OTHER
         try:
-            route = self._routes.find(request.method, request.path)
+            route = self._route(request)
             label = route.path
             if route.works:
                 self.lifecycle.worked()
@@ -75,6 +75,17 @@ class App:
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             return label, error_response(500, f"internal error: {shown(error)}")
+
+    def _route(self, request: Request) -> Route:
+        """The request's route; without the key none but those of health checks are told apart."""
+        try:
+            route = self._routes.find(request.method, request.path)
+        except HttpError:
+            key.check(self.settings.request_key, request.headers)
+            raise
+        if not route.health:
+            key.check(self.settings.request_key, request.headers)
+        return route
 
     def _finished(self, response: Response, id: str | None) -> Response:
         response.headers["x-cloudops-version"] = self.settings.version

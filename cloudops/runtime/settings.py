@@ -13,6 +13,8 @@
 ``CLOUDOPS_MODEL_VERSION``      version in the ``x-cloudops-version`` header of every response, in captures and
                                 metrics; default ``1``
 ``CLOUDOPS_MAX_PAYLOAD``        largest request body in bytes; default 26214400 (25 MiB)
+``CLOUDOPS_REQUEST_KEY``        a secret that each request but health checks must have in its ``x-cloudops-key``
+                                header, else 401; nobody needs one without it
 ``CLOUDOPS_CAPTURE_DIR``        folder for captured requests; none is captured without it
 ``CLOUDOPS_CAPTURE_SAMPLE``     share of the requests that is captured, 0 to 1; default 1
 ``CLOUDOPS_CAPTURE_LIMIT``      bytes that captured requests may take in that folder; the oldest files go first;
@@ -31,7 +33,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
@@ -52,6 +54,7 @@ class Settings:
     name: str
     version: str
     max_payload: int
+    request_key: Optional[str] = field(repr=False)
     capture_dir: Optional[Path]
     capture_sample: float
     capture_limit: int
@@ -82,6 +85,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         name=environ.get("CLOUDOPS_MODEL_NAME") or "model",
         version=_version(environ.get("CLOUDOPS_MODEL_VERSION") or "1"),
         max_payload=int(_number(environ, "CLOUDOPS_MAX_PAYLOAD", 25 * 2**20, lowest=1, whole=True)),
+        request_key=_key(environ.get("CLOUDOPS_REQUEST_KEY")),
         capture_dir=_path(environ, "CLOUDOPS_CAPTURE_DIR"),
         capture_sample=_number(environ, "CLOUDOPS_CAPTURE_SAMPLE", 1.0, highest=1.0),
         capture_limit=int(_number(environ, "CLOUDOPS_CAPTURE_LIMIT", 2**30, lowest=1, whole=True)),
@@ -124,6 +128,12 @@ def _version(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise Problem(f"CLOUDOPS_MODEL_VERSION is {text!r}; expected printable ASCII, since it goes into a header")
     return text
+
+
+def _key(text: str | None) -> str | None:
+    if text and not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise Problem("CLOUDOPS_REQUEST_KEY must be printable ASCII without blanks at its ends, to go into a header")
+    return text or None
 
 
 def _server(text: str) -> str:

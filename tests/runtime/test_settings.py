@@ -83,6 +83,17 @@ def test_a_wrong_value(name: str, value: str, expected: str) -> None:
     assert str(caught.value).startswith(f"{name} is {value!r}; expected {expected}")
 
 
+def test_the_request_key() -> None:
+    assert read({}).request_key is read({"CLOUDOPS_REQUEST_KEY": ""}).request_key is None
+    given = read({"CLOUDOPS_REQUEST_KEY": "s3cret"})
+    assert given.request_key == "s3cret"
+    assert "s3cret" not in repr(given)
+    for wrong in ("sécret", "s3cret\n", " s3cret"):
+        with pytest.raises(Problem, match="CLOUDOPS_REQUEST_KEY must be printable ASCII") as caught:
+            read({"CLOUDOPS_REQUEST_KEY": wrong})
+        assert "cret" not in str(caught.value)
+
+
 def test_every_variable_is_documented() -> None:
     source = Path(settings.__file__).read_text()
     documentation, code = source.split('"""', 2)[1:]

@@ -25,12 +25,12 @@ def routes(site: Site) -> list[Route]:
     model = f"/v2/models/{site.settings.name}"
     found = [
         Route("GET", "/v2", protocol.server),
-        Route("GET", "/v2/health/live", site.live),
-        Route("GET", "/v2/health/ready", site.health),
+        Route("GET", "/v2/health/live", site.live, health=True),
+        Route("GET", "/v2/health/ready", site.health, health=True),
     ]
     for path in (model, f"{model}/versions/{site.settings.version}"):
         found.append(Route("GET", path, protocol.metadata))
-        found.append(Route("GET", f"{path}/ready", site.health))
+        found.append(Route("GET", f"{path}/ready", site.health, health=True))
         found.append(Route("POST", f"{path}/infer", protocol.infer, works=True))
     return found
 
