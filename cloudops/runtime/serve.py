@@ -30,6 +30,7 @@ from typing import Any, Protocol
 from . import predictor, settings
 from .app import App
 from .errors import Problem, shown
+from .reports import report
 from .settings import Settings
 
 _QUIET = 1.0  # seconds without a request after which nobody is assumed to send more
@@ -96,7 +97,7 @@ class _Service:
             if not isinstance(error, Problem):
                 traceback.print_exc(file=sys.stderr)
             reason = str(error) if isinstance(error, Problem) else shown(error)
-            print(f"[cloudops] error: the model could not be loaded: {reason}", file=sys.stderr, flush=True)
+            report(f"the model could not be loaded: {reason}")
             self._events.put(_LOAD_FAILED)
             return
         self._app.loaded(model)

@@ -112,7 +112,7 @@ def test_what_the_job_file_leaves_out_comes_from_the_platform(run: Runner, tmp_p
 def test_the_exit_code_comes_back(run: Runner, command: str, code: int, words: str) -> None:
     result = run(command)
     assert result.returncode == code
-    assert result.stderr.splitlines()[-1] == f"[cloudops] error: the command {words}"
+    assert result.stderr.splitlines()[-1] == f"[cloudops] the command {words}"
 
 
 def test_the_reason_is_left_where_sagemaker_looks_for_it(tmp_path: Path) -> None:
@@ -306,14 +306,15 @@ def test_requirements_are_installed_first(run: Runner, tmp_path: Path) -> None:
 
 def test_requirements_that_cannot_be_installed(run: Runner, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a\n")
-    tool(tmp_path / "bin", "uv", "echo no such package a >&2; exit 4")
+    tool(tmp_path / "bin", "uv", "echo look; echo '  error: no such package a' >&2; echo ' hint: b' >&2; exit 4")
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     result = run("touch ran", {"PATH": path}, requirements="requirements.txt")
     assert result.returncode == 2
+    assert result.stdout == "look\n"
     assert result.stderr.splitlines() == [
-        "no such package a",
-        f"[cloudops] error: installing {tmp_path}/requirements.txt ended with exit code 4; "
-        "the lines above name the package",
+        "  error: no such package a",
+        " hint: b",
+        f"[cloudops] error: installing {tmp_path}/requirements.txt ended with exit code 4: error: no such package a",
     ]
     assert not (tmp_path / "ran").exists()
 
