@@ -208,9 +208,10 @@ class Attempt:
         self._kill_at = kill_at
         for rank in self._ranks:
             rank.signal(signal.SIGTERM)
-        # What left the ranks' groups, or outlived their leaders.
-        groups = {rank.id.pid for rank in self._ranks if rank.exit is None}
-        signal_all([one for one in descendants(os.getpid()) if _group(one) not in groups], signal.SIGTERM)
+        # What left the ranks' sessions, or outlived their leaders. What is in one is its leader's to tell (the runtime
+        # does): a handler that runs twice interrupts itself.
+        sessions = {rank.id.pid for rank in self._ranks if rank.exit is None}
+        signal_all([one for one in descendants(os.getpid()) if _session(one) not in sessions], signal.SIGTERM)
 
     def _over(self) -> bool:
         if self._kill_at is None or any(rank.exit is None for rank in self._ranks):
@@ -246,9 +247,9 @@ def _trees(ranks: Sequence[Rank]) -> list[list[psutil.Process]]:
     return trees
 
 
-def _group(process: psutil.Process) -> int | None:
+def _session(process: psutil.Process) -> int | None:
     try:
-        return os.getpgid(process.pid)
+        return os.getsid(process.pid)
     except ProcessLookupError:
         return None
 

@@ -188,18 +188,21 @@ class Log:
         return _stamp(b"%s%d lines are missing here: %s\n" % (MARK, self._dropped, self.problem.encode()), self._time)
 
 
+_REASON = f"{MARK.decode()}error: "
 _ERROR_LINE = re.compile(r"[\w.]*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Fault)(?:: .*)?")
 
 
 def last_words(tail: bytes, *, limit: int = 300) -> str:
     """The line at the end of an output that says best why a process failed, or ``""``.
 
-    That is the last line of the last 20 that names an error as Python prints it, else the last that is not blank.
+    Of the last 20 lines that is the last one in which our runtime gives the reason why it could not start, else the
+    last that names an error as Python prints it, else the last that is not blank.
     """
     lines = [line.strip() for line in tail.decode("utf-8", "replace").split("\n")]
-    lines = [line for line in lines if line and not line.startswith(MARK.decode())][-20:]
+    lines = [line for line in lines if line and (line.startswith(_REASON) or not line.startswith(MARK.decode()))][-20:]
+    reasons = [line[len(_REASON) :] for line in lines if line.startswith(_REASON)]
     errors = [line for line in lines if _ERROR_LINE.fullmatch(line)]
-    return (errors or lines or [""])[-1][:limit]
+    return (reasons or errors or lines or [""])[-1][:limit]
 
 
 def _stamp(lines: bytes, now: float) -> bytes:

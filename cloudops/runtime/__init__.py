@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import BadRequest
+    from .frames import table
     from .job import checkpoint_dir, cloud, input_path, model_dir, output_dir, params, rank, world_size
     from .metrics import log_metric, log_metrics
 
@@ -24,6 +25,7 @@ _HOMES = {
     "output_dir": "job",
     "params": "job",
     "rank": "job",
+    "table": "frames",
     "world_size": "job",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "output_dir",
     "params",
     "rank",
+    "table",
     "world_size",
 ]
 

@@ -8,14 +8,14 @@ import traceback
 from dataclasses import replace
 from typing import Callable
 
-from . import dialects
+from . import dialects, key
 from .capture import Capture
-from .errors import BadRequest, HttpError
+from .errors import BadRequest, HttpError, shown
 from .inference import Inference
 from .lifecycle import Lifecycle
 from .messages import Request, Response, error_response, request_id
 from .predictor import Model
-from .routing import Routes
+from .routing import Route, Routes
 from .settings import Settings
 from .stats import Stats
 
@@ -30,7 +30,8 @@ class App:
         self.lifecycle = Lifecycle()
         self._clock = clock
         self._stats = Stats({"model": settings.name, "version": settings.version})
-        capture = Capture(settings.capture_dir, settings.capture_sample, settings.version)
+        limit = settings.capture_limit
+        capture = Capture(settings.capture_dir, settings.capture_sample, settings.version, limit=limit)
         self._inference = Inference(capture)
         site = dialects.Site(settings, self.lifecycle, self._stats, self._inference)
         self._routes = Routes(dialects.routes(site))
@@ -60,11 +61,12 @@ class App:
     def _answer(self, request: Request) -> tuple[str, Response]:
         label = _OTHER
         try:
-            route = self._routes.find(request.method, request.path)
+            route = self._route(request)
             label = route.path
             if route.works:
                 self.lifecycle.worked()
                 self._inference.loaded()
+                _check_encoding(request)
             return label, route.answer(request)
         except BadRequest as error:
             return label, error_response(400, str(error))
@@ -72,7 +74,18 @@ class App:
             return label, error_response(error.status, str(error), error.headers)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            return label, error_response(500, f"internal error: {type(error).__name__}: {error}")
+            return label, error_response(500, f"internal error: {shown(error)}")
+
+    def _route(self, request: Request) -> Route:
+        """The request's route; without the key none but those of health checks are told apart."""
+        try:
+            route = self._routes.find(request.method, request.path)
+        except HttpError:
+            key.check(self.settings.request_key, request.headers)
+            raise
+        if not route.health:
+            key.check(self.settings.request_key, request.headers)
+        return route
 
     def _finished(self, response: Response, id: str | None) -> Response:
         response.headers["x-cloudops-version"] = self.settings.version
@@ -81,3 +94,10 @@ class App:
         if self.lifecycle.draining:
             response.headers["connection"] = "close"
         return response
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        message = f"content encoding {encoding[:60]!r} is not understood; send the body as it is"
+        raise HttpError(415, message, {"Accept-Encoding": "identity"})

@@ -22,6 +22,11 @@ class HttpError(Exception):
         self.headers = dict(headers or {})
 
 
+def shown(error: BaseException) -> str:
+    """An exception as Python prints it: ``KeyError: 'x'``, or its name alone where it has no text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def nearest(given: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` or, when nothing is close, the list of what is known."""
     import difflib

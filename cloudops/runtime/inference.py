@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .capture import Capture
-from .errors import BadRequest, HttpError
+from .errors import BadRequest, HttpError, shown
 from .messages import Request
 from .plain import plain
 from .predictor import Model
@@ -47,9 +47,9 @@ class Inference:
             outputs = plain(model.predict(rows, parameters))
         except BadRequest:
             raise
-        except Exception as error:
+        except BaseException as error:  # sys.exit() too: it would end this thread, and leave the client without answer
             traceback.print_exc(file=sys.stderr)
-            raise HttpError(500, f"the model failed: {type(error).__name__}: {error}") from error
+            raise HttpError(500, f"the model failed: {shown(error)}") from error
         latency = time.perf_counter() - started
         checked = _one_per_row(outputs, len(given))
         self.capture.keep(time=request.arrived, id=request.id, inputs=given, outputs=checked, latency=latency)

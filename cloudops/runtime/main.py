@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import Problem
+from .reports import report
 
 _USAGE = """\
 usage: cloudops runtime train JOB.json    run the job that JOB.json describes
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except Problem as problem:
-        print(f"[cloudops] error: {problem}", file=sys.stderr, flush=True)
+        report(str(problem))
         return 2
 
 

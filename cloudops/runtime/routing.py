@@ -13,12 +13,15 @@ from .messages import Request, Response
 
 @dataclass(frozen=True)
 class Route:
-    """``works`` tells predictions from health checks: they need the model, and keep a draining server alive."""
+    """``works``: it predicts, which needs the model and keeps a draining server alive. ``health``: a probe of the
+    platform, which knows no key (:mod:`.key`).
+    """
 
     method: str
     path: str
     answer: Callable[[Request], Response]
     works: bool = False
+    health: bool = False
 
 
 class Routes:

@@ -29,7 +29,8 @@ from typing import Any, Protocol
 
 from . import predictor, settings
 from .app import App
-from .errors import Problem
+from .errors import Problem, shown
+from .reports import report
 from .settings import Settings
 
 _QUIET = 1.0  # seconds without a request after which nobody is assumed to send more
@@ -95,8 +96,8 @@ class _Service:
         except BaseException as error:  # SystemExit from a predictor's import too
             if not isinstance(error, Problem):
                 traceback.print_exc(file=sys.stderr)
-            shown = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
-            print(f"[cloudops] error: the model could not be loaded: {shown}", file=sys.stderr, flush=True)
+            reason = str(error) if isinstance(error, Problem) else shown(error)
+            report(f"the model could not be loaded: {reason}")
             self._events.put(_LOAD_FAILED)
             return
         self._app.loaded(model)

@@ -172,6 +172,15 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 discarded += len(data)
 
+    def parse_request(self) -> bool:
+        """Refuse what the base class takes for the end of the headers: a length or a coding may stand behind it."""
+        if not super().parse_request():
+            return False
+        if self.headers.defects or self.headers.get_payload():
+            self._refuse(self._app.refuse(400, "a header line has no colon, or a blank before it"))
+            return False
+        return True
+
     def handle_expect_100(self) -> bool:
         """Ask for the body only where it will be read."""
         length = self.headers.get("content-length", "0")

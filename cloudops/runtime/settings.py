@@ -13,8 +13,12 @@
 ``CLOUDOPS_MODEL_VERSION``      version in the ``x-cloudops-version`` header of every response, in captures and
                                 metrics; default ``1``
 ``CLOUDOPS_MAX_PAYLOAD``        largest request body in bytes; default 26214400 (25 MiB)
+``CLOUDOPS_REQUEST_KEY``        a secret that each request but health checks must have in its ``x-cloudops-key``
+                                header, else 401; nobody needs one without it
 ``CLOUDOPS_CAPTURE_DIR``        folder for captured requests; none is captured without it
 ``CLOUDOPS_CAPTURE_SAMPLE``     share of the requests that is captured, 0 to 1; default 1
+``CLOUDOPS_CAPTURE_LIMIT``      bytes that captured requests may take in that folder; the oldest files go first;
+                                default 1073741824 (1 GiB)
 ``CLOUDOPS_SHUTDOWN_GRACE``     seconds that SIGTERM leaves to requests in flight; default 25
 ``CLOUDOPS_SERVER``             ``auto`` (uvicorn where it is installed) or ``std`` (the standard library's)
 ``CLOUDOPS_THREADS``            predictions at once; default twice the CPUs, at least 8. Set 1 for a model that
@@ -29,7 +33,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
@@ -40,7 +44,7 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True)
 class Settings:
-    """See the module's table; ``max_payload`` in bytes, ``shutdown_grace`` in seconds."""
+    """See the module's table; ``max_payload`` and ``capture_limit`` in bytes, ``shutdown_grace`` in seconds."""
 
     model_dir: Path
     predictor: Optional[Path]
@@ -50,8 +54,10 @@ class Settings:
     name: str
     version: str
     max_payload: int
+    request_key: Optional[str] = field(repr=False)
     capture_dir: Optional[Path]
     capture_sample: float
+    capture_limit: int
     shutdown_grace: float
     server: str
     threads: int
@@ -79,8 +85,10 @@ def read(environ: Mapping[str, str]) -> Settings:
         name=environ.get("CLOUDOPS_MODEL_NAME") or "model",
         version=_version(environ.get("CLOUDOPS_MODEL_VERSION") or "1"),
         max_payload=int(_number(environ, "CLOUDOPS_MAX_PAYLOAD", 25 * 2**20, lowest=1, whole=True)),
+        request_key=_key(environ.get("CLOUDOPS_REQUEST_KEY")),
         capture_dir=_path(environ, "CLOUDOPS_CAPTURE_DIR"),
         capture_sample=_number(environ, "CLOUDOPS_CAPTURE_SAMPLE", 1.0, highest=1.0),
+        capture_limit=int(_number(environ, "CLOUDOPS_CAPTURE_LIMIT", 2**30, lowest=1, whole=True)),
         shutdown_grace=_number(environ, "CLOUDOPS_SHUTDOWN_GRACE", 25.0),
         server=_server(environ.get("CLOUDOPS_SERVER") or "auto"),
         threads=int(_number(environ, "CLOUDOPS_THREADS", max(8, 2 * (os.cpu_count() or 1)), lowest=1, whole=True)),
@@ -120,6 +128,12 @@ def _version(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise Problem(f"CLOUDOPS_MODEL_VERSION is {text!r}; expected printable ASCII, since it goes into a header")
     return text
+
+
+def _key(text: str | None) -> str | None:
+    if text and not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise Problem("CLOUDOPS_REQUEST_KEY must be printable ASCII without blanks at its ends, to go into a header")
+    return text or None
 
 
 def _server(text: str) -> str:

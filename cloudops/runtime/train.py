@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from . import platforms, process
 from .contract import Job, load
 from .errors import Problem
+from .install import install
+from .reports import note
+
+#: SIGTERM would end the shell at once. With this it waits for what it runs and ends with that exit code, not with 143;
+#: what it runs is not affected: a program that the shell starts has none of its traps.
+_PROLOGUE = "trap exit TERM INT; "
 
 
 def train(job_file: Path, environ: Mapping[str, str], *, ml_root: Path = Path("/opt/ml")) -> int:
@@ -32,7 +36,7 @@ def train(job_file: Path, environ: Mapping[str, str], *, ml_root: Path = Path("/
         raise
     if code:
         reason = f"the command ended with {process.described(code)}: {_shortened(job.command)}"
-        print(f"[cloudops] error: {reason}", file=sys.stderr, flush=True)
+        note(reason)  # no error of ours: the command's own last words say more
         _leave(reason, contract.failure_file)
     return code
 
@@ -43,8 +47,8 @@ def _run(job: Job, environ: Mapping[str, str]) -> int:
     for folder in (contract.model_dir, contract.output_dir, contract.checkpoint_dir, *contract.outputs.values()):
         _create(folder)
     if job.requirements is not None:
-        _install(job, environ)
-    return process.run(["/bin/sh", "-c", shell], env=env, cwd=job.code)
+        install(job.requirements, environ, cwd=job.code, contained=contract.cloud != "local")
+    return process.run(["/bin/sh", "-c", _PROLOGUE + shell], env=env, cwd=job.code)
 
 
 def _create(folder: str) -> None:
@@ -52,19 +56,6 @@ def _create(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise Problem(f"the folder {folder} cannot be created: {error.strerror}") from error
-
-
-def _install(job: Job, environ: Mapping[str, str]) -> None:
-    env = dict(environ)
-    if job.contract.cloud != "local":  # a container is ours: its Python may be marked as managed by its distribution
-        env.update(PIP_BREAK_SYSTEM_PACKAGES="1", UV_BREAK_SYSTEM_PACKAGES="1")
-    uv = shutil.which("uv", path=environ.get("PATH"))
-    tool = [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
-    code = process.run([*tool, "-r", str(job.requirements)], env=env, cwd=job.code)
-    if code:
-        raise Problem(
-            f"installing {job.requirements} ended with {process.described(code)}; the lines above name the package"
-        )
 
 
 def _leave(reason: str, failure_file: str | None) -> None:

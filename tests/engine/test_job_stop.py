@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -143,6 +146,47 @@ def test_the_grace_holds_for_children_of_a_command_that_ends_at_once(jobs, tmp_p
     running(folder, "up")
     job.cancel(folder, wait=10)
     assert (tmp_path / "kept").read_text() == "saved"
+
+
+#: Notes each SIGTERM in a file of its own, and takes a moment to save.
+COUNTS = """
+import os, pathlib, signal, sys, time
+name = sys.argv[1]
+def save(*_):
+    with open(name, "a") as file:
+        file.write("told ")
+    time.sleep(0.5)
+    with open(name, "a") as file:
+        file.write("saved")
+    sys.exit()
+signal.signal(signal.SIGTERM, save)
+open(name, "w").close()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("command", ["{0} a & {0} b", "exec {0} a", "{0} a & setsid {0} b", "set -m; {0} a & {0} b"])
+def test_each_process_of_the_runtimes_command_is_told_once(jobs, tmp_path, command):
+    (tmp_path / "counts.py").write_text(COUNTS)
+    text = command.format(f"{sys.executable} {tmp_path}/counts.py")
+    (tmp_path / "JOB.json").write_text(json.dumps({"command": f"cd {tmp_path}; {text}"}))
+    # Not the default grace: a process that nobody tells would only be killed after it.
+    argv = (sys.executable, "-m", "cloudops.runtime", "train", str(tmp_path / "JOB.json"))
+    folder = jobs.start(argv, grace=30)
+    names = [name for name in "ab" if f" {name}" in command]
+    until(lambda: all((tmp_path / name).exists() for name in names))
+    assert job.cancel(folder, wait=15).phase == "cancelled"
+    assert {name: (tmp_path / name).read_text() for name in names} == dict.fromkeys(names, "told saved")
+
+
+def test_a_script_under_the_runtime_that_ignores_the_signal_has_the_grace(jobs, tmp_path):
+    text = "trap '' TERM; echo up; sleep 0.6; touch late; sleep 60"
+    (tmp_path / "JOB.json").write_text(json.dumps({"command": f"cd {tmp_path}; sh -c {shlex.quote(text)}; touch next"}))
+    folder = jobs.start((sys.executable, "-m", "cloudops.runtime", "train", str(tmp_path / "JOB.json")), grace=1.2)
+    running(folder, "up")
+    assert job.cancel(folder, wait=10).phase == "cancelled"
+    assert (tmp_path / "late").exists()
+    assert not (tmp_path / "next").exists()
 
 
 def test_what_a_finished_job_leaves_running_is_ended(jobs):

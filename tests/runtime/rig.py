@@ -20,7 +20,7 @@ import pytest
 SERVERS = ("auto", "std")
 
 PREDICTOR = """
-import time
+import sys, time
 from cloudops.runtime import BadRequest
 
 def load(model_dir):
@@ -40,12 +40,15 @@ def refuse(instances):
 def fail(instances):
     raise KeyError("hidden")
 
+def exit_with(code):
+    sys.exit(code)
+
 def slow(instances):
     time.sleep(instances[0]["seconds"])
     return ["slept"] * len(instances)
 
 MODES = {
-    "refuse": refuse, "fail": fail, "slow": slow,
+    "refuse": refuse, "fail": fail, "slow": slow, "exit": lambda rows: exit_with(rows[0].get("code")),
     "few": lambda rows: [1], "number": lambda rows: 7, "object": lambda rows: [object()] * len(rows),
     "nan": lambda rows: [float("nan"), float("inf"), 1.5][: len(rows)],
     "echo": lambda rows: [row["value"] for row in rows],

@@ -65,6 +65,51 @@ def test_rotation(tmp_path: Path) -> None:
     assert [line["inputs"] for line in lines(tmp_path)] == [[number] for number in range(20)]
 
 
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_the_folder_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> None:
+    capture = Capture(tmp_path, 1.0, "1", limit=20_000)
+    largest = 0
+    for number in range(1000):
+        keep(capture, number)
+        largest = max(largest, size(tmp_path))
+    kept = [line["inputs"] for line in lines(tmp_path)]
+    assert kept == [[number] for number in range(1000 - len(kept), 1000)]
+    assert 15_000 < size(tmp_path) <= largest <= 20_000
+    assert (capture.captured, capture.dropped) == (1000, 0)
+
+
+def test_what_others_left_counts_and_goes_first(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"1-{number}.jsonl").write_bytes(b"x" * 8000)
+        os.utime(tmp_path / f"1-{number}.jsonl", (1000 - number, 1000 - number))
+    (tmp_path / "note.txt").write_bytes(b"x" * 50_000)
+    keep(Capture(tmp_path, 1.0, "1", limit=20_000), 1)
+    assert {path.name for path in tmp_path.iterdir()} >= {"1-0.jsonl", "1-1.jsonl", "note.txt"}
+    assert not (tmp_path / "1-2.jsonl").exists()
+
+
+def test_a_file_that_another_process_removed_is_not_written_to(tmp_path: Path) -> None:
+    capture = Capture(tmp_path, 1.0, "1")
+    keep(capture, 1)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    keep(capture, 2)
+    assert [line["inputs"] for line in lines(tmp_path)] == [[2]]
+
+
+def test_a_request_that_is_larger_than_the_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture = Capture(tmp_path, 1.0, "1", limit=1000)
+    keep(capture, 1)
+    keep(capture, "x" * 2000)
+    keep(capture, 2)
+    assert [line["inputs"] for line in lines(tmp_path)] == [[1], [2]]
+    assert capture.dropped == 1
+    assert "a request is larger than CLOUDOPS_CAPTURE_LIMIT; they are answered all the same" in capsys.readouterr().err
+
+
 def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
     capture = Capture(tmp_path, 1.0, "1", rotate_at=20_000)
     threads = [threading.Thread(target=lambda n=n: [keep(capture, "x" * 100, n) for _ in range(100)]) for n in range(4)]
@@ -128,6 +173,13 @@ def test_through_a_server(server: str, tmp_path: Path) -> None:
         running.process.kill()
         running.process.wait(10)
         assert len(lines(tmp_path / "capture")) == 2  # each line is written at once
+
+
+def test_the_limit_through_a_server(tmp_path: Path) -> None:
+    with serving(tmp_path, CLOUDOPS_CAPTURE_DIR=tmp_path / "capture", CLOUDOPS_CAPTURE_LIMIT=5000) as running:
+        for _ in range(60):
+            assert running.request("POST", "/score", [[1, 2, 3]] * 5).status == 200
+        assert 2000 < size(tmp_path / "capture") <= 5000
 
 
 @pytest.mark.parametrize("server", SERVERS)

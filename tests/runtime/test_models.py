@@ -98,7 +98,10 @@ def test_sklearn_on_single_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([[1, 2]], "each row must have 3 values, not 2; the model's columns are a, b, größe"),
+        ([[1, 2]], "row 0 has 2 values, not 3; the model's columns are a, b, größe"),
+        ([[1, 2, 3], [1]], "row 1 has 1 values, not 3; the model's columns are a, b, größe"),
+        ([None], "row 0 is a single value; it must have 3; the model's columns are a, b, größe"),
+        ([{"a": 1, "b": 1, "größe": 2}, [1, 2, 3]], "row 1 is a list and row 0 is an object"),
         ([{"a": 1, "größe": 2}], "row 0 lacks 'b'; the model's columns are a, b, größe"),
         ([[1, 2, None]], "the model refuses these rows: Input X contains NaN"),
         ([[1, 2, "x"]], "(columns with text in these rows: 'größe')"),
@@ -114,11 +117,14 @@ def test_rows_that_do_not_fit_named_columns(tmp_path: Path, rows: list[Any], mes
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([[1, 2]], "each row must have 3 values, not 2"),
+        ([[1, 2]], "row 0 has 2 values, not 3"),
         ([{"a": 1}], "this model knows no column names; send each row as a list of values"),
         ([[1, 2, [3]]], "the rows are not numbers in lists of one shape"),
         ([[1, 2, {"a": 1}]], "row 0, value 2 is \"{'a': 1}\", not a number"),
-        ([1], "the model refuses these rows: X has 1 features, but LogisticRegression is expecting 3"),
+        ([1], "row 0 is a single value; it must have 3"),
+        ([None], "row 0 is a single value; it must have 3"),
+        ([[1, 2, 3], [1, 2]], "row 1 has 2 values, not 3"),
+        ([[1, 2, 3], {"a": 1}], "row 1 is an object and row 0 is a list; send one kind of rows"),
     ],
 )
 def test_rows_that_do_not_fit_an_array(tmp_path: Path, rows: list[Any], message: str) -> None:
@@ -177,7 +183,7 @@ def test_xgboost(tmp_path: Path, name: str, named: bool) -> None:
     if named:
         assert predict(model, [{"c": c, "a": a, "b": b} for a, b, c in ROWS]) == expected
     assert len(predict(model, [[None, 1, 2]])) == 1
-    with pytest.raises(BadRequest, match="each row must have 3 values, not 2"):
+    with pytest.raises(BadRequest, match="row 0 has 2 values, not 3"):
         predict(model, [[1, 2]])
     with pytest.raises(BadRequest, match="row 0, value 1 is 'x', not a number"):
         predict(model, [[1, "x", 2]])
@@ -219,7 +225,7 @@ def test_onnx_with_several_inputs(tmp_path: Path) -> None:
     assert [(each.name, each.datatype) for each in model.inputs()] == [("x", "FP32"), ("origin", "BYTES")]
     with pytest.raises(BadRequest, match="row 0 lacks 'origin'"):
         predict(model, [{"x": 1}])
-    with pytest.raises(BadRequest, match="a value for each of x, origin"):
+    with pytest.raises(BadRequest, match="row 0 is a single value; it must have 2; the model's columns are x, origin"):
         predict(model, [1])
 
 

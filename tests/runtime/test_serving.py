@@ -268,6 +268,7 @@ def test_a_wrong_body(server: Running, body: object, message: str) -> None:
     ("mode", "message"),
     [
         ("fail", "the model failed: KeyError: 'hidden'"),
+        ("exit", "the model failed: SystemExit"),
         ("few", "the model returned 1 predictions for 2 rows"),
         ("number", "the model must return a list, one prediction per row; it returned int 7"),
         ("object", "the model failed: TypeError: a builtins.object is nothing that JSON can hold"),

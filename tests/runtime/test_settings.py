@@ -16,6 +16,7 @@ def test_defaults() -> None:
     assert (given.name, given.version, given.server) == ("model", "1", "auto")
     assert (given.max_payload, given.shutdown_grace, given.capture_sample) == (26214400, 25.0, 1.0)
     assert (given.predictor, given.ready_file, given.capture_dir) == (None, None, None)
+    assert given.capture_limit == 2**30
     assert given.threads >= 8
     assert given.health_route == "/v1/endpoints/*/deployedModels/*"
     assert given.predict_route == "/v1/endpoints/*/deployedModels/*:predict"
@@ -70,6 +71,7 @@ def test_the_predictor_may_be_in_the_models_folder(tmp_path: Path, monkeypatch: 
         ("CLOUDOPS_THREADS", "0", "a whole number of at least 1"),
         ("CLOUDOPS_CAPTURE_SAMPLE", "1.1", "a number from 0 to 1"),
         ("CLOUDOPS_CAPTURE_SAMPLE", "nan", "a number from 0 to 1"),
+        ("CLOUDOPS_CAPTURE_LIMIT", "1GiB", "a whole number of at least 1"),
         ("CLOUDOPS_SHUTDOWN_GRACE", "inf", "a number of at least 0"),
         ("CLOUDOPS_SERVER", "gunicorn", "auto or std"),
         ("CLOUDOPS_MODEL_VERSION", "v1\r\nx: y", "printable ASCII"),
@@ -79,6 +81,17 @@ def test_a_wrong_value(name: str, value: str, expected: str) -> None:
     with pytest.raises(Problem) as caught:
         read({name: value})
     assert str(caught.value).startswith(f"{name} is {value!r}; expected {expected}")
+
+
+def test_the_request_key() -> None:
+    assert read({}).request_key is read({"CLOUDOPS_REQUEST_KEY": ""}).request_key is None
+    given = read({"CLOUDOPS_REQUEST_KEY": "s3cret"})
+    assert given.request_key == "s3cret"
+    assert "s3cret" not in repr(given)
+    for wrong in ("sécret", "s3cret\n", " s3cret"):
+        with pytest.raises(Problem, match="CLOUDOPS_REQUEST_KEY must be printable ASCII") as caught:
+            read({"CLOUDOPS_REQUEST_KEY": wrong})
+        assert "cret" not in str(caught.value)
 
 
 def test_every_variable_is_documented() -> None:

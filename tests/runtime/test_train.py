@@ -112,13 +112,19 @@ def test_what_the_job_file_leaves_out_comes_from_the_platform(run: Runner, tmp_p
 def test_the_exit_code_comes_back(run: Runner, command: str, code: int, words: str) -> None:
     result = run(command)
     assert result.returncode == code
-    assert result.stderr.splitlines()[-1] == f"[cloudops] error: the command {words}"
+    assert result.stderr.splitlines()[-1] == f"[cloudops] the command {words}"
 
 
 def test_the_reason_is_left_where_sagemaker_looks_for_it(tmp_path: Path) -> None:
     environ = clean_environ(CLOUDOPS_CLOUD="sagemaker")
     folders = {name: str(tmp_path / name) for name in ("model_dir", "output_dir", "checkpoint_dir")}
-    assert train(job_file(tmp_path, "exit 3", **folders), environ, ml_root=tmp_path / "ml") == 3
+    code = """
+import os, pathlib, sys
+from cloudops.runtime.train import train
+sys.exit(train(pathlib.Path(sys.argv[1]), os.environ, ml_root=pathlib.Path(sys.argv[2])))
+"""
+    argv = [sys.executable, "-c", code, str(job_file(tmp_path, "exit 3", **folders)), str(tmp_path / "ml")]
+    assert subprocess.run(argv, env=environ, check=False, timeout=60).returncode == 3
     assert (tmp_path / "ml/output/failure").read_text() == "the command ended with exit code 3: exit 3"
     with pytest.raises(Problem):
         train(job_file(tmp_path, "echo ${{params.x}}", **folders), environ, ml_root=tmp_path / "ml")
@@ -208,8 +214,66 @@ def test_a_termination_signal_reaches_the_whole_group(tmp_path: Path) -> None:
     assert (tmp_path / "child").exists()
 
 
-def test_what_the_command_leaves_running_is_ended(tmp_path: Path) -> None:
-    process = start(tmp_path, "sleep 300 & echo $! > pid.tmp; mv pid.tmp pid")
+#: Notes each SIGTERM, takes a moment to save, and ends with the exit code that it was given.
+SAVES = """
+import pathlib, signal, sys, time
+def save(*_):
+    with open("told", "a") as file:
+        file.write("x")
+    time.sleep(0.5)
+    pathlib.Path("saved").touch()
+    sys.exit(int(sys.argv[1]))
+signal.signal(signal.SIGTERM, save)
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt its orphans")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("{} saves.py 5", 5),
+        ("{} saves.py 0", 0),
+        ("exec {} saves.py 5", 5),
+        ("{} saves.py 5; touch next", 5),
+        ("cd . && {} saves.py 5 | sh -c 'trap \"\" TERM; cat; exit 7'", 7),
+        ("({} saves.py 5; touch next)", 143),
+        ("{} saves.py 5 & wait; touch next", 143),
+        ("{} saves.py 5 & exec sleep 60", 143),
+        ("set -m; {} saves.py 5 & wait; touch next", 143),
+    ],
+)
+def test_a_program_is_told_once_and_may_finish_saving(tmp_path: Path, command: str, code: int) -> None:
+    (tmp_path / "saves.py").write_text(SAVES)
+    process = start(tmp_path, command.format(PYTHON))
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == code
+    assert (tmp_path / "saved").exists()
+    assert (tmp_path / "told").read_text() == "x"
+    assert not (tmp_path / "next").exists()
+
+
+def test_who_ignores_the_signal_keeps_the_runtime_waiting(tmp_path: Path) -> None:
+    process = start(tmp_path, "sh -c 'trap \"\" TERM; touch ready; while [ ! -e go ]; do sleep 0.05; done; touch done'")
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    (tmp_path / "go").touch()
+    assert process.wait(20) == 0
+    assert (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("pipeline", [("false | true", 0), ("true | sh -c 'exit 3'", 3), ("exit 4 & wait $!", 4)])
+def test_the_exit_code_of_more_than_one_program(run: Runner, pipeline: tuple[str, int]) -> None:
+    assert run(pipeline[0]).returncode == pipeline[1]
+
+
+@pytest.mark.parametrize("job_control", ["", "set -m; "])
+def test_what_the_command_leaves_running_is_ended(tmp_path: Path, job_control: str) -> None:
+    process = start(tmp_path, f"{job_control}sh -c 'trap \"\" TERM; sleep 300' & echo $! > pid.tmp; mv pid.tmp pid")
     assert process.wait(20) == 0
     pid = int((tmp_path / "pid").read_text())
     wait_for(lambda: not alive(pid))
@@ -242,14 +306,15 @@ def test_requirements_are_installed_first(run: Runner, tmp_path: Path) -> None:
 
 def test_requirements_that_cannot_be_installed(run: Runner, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a\n")
-    tool(tmp_path / "bin", "uv", "echo no such package a >&2; exit 4")
+    tool(tmp_path / "bin", "uv", "echo look; echo '  error: no such package a' >&2; echo ' hint: b' >&2; exit 4")
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     result = run("touch ran", {"PATH": path}, requirements="requirements.txt")
     assert result.returncode == 2
+    assert result.stdout == "look\n"
     assert result.stderr.splitlines() == [
-        "no such package a",
-        f"[cloudops] error: installing {tmp_path}/requirements.txt ended with exit code 4; "
-        "the lines above name the package",
+        "  error: no such package a",
+        " hint: b",
+        f"[cloudops] error: installing {tmp_path}/requirements.txt ended with exit code 4: error: no such package a",
     ]
     assert not (tmp_path / "ran").exists()
 

@@ -141,6 +141,31 @@ def test_a_bad_length(server: Running, headers: str) -> None:
     assert received.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Content-Length : 16",
+        "Content-Length\t: 16",
+        "Content-Length 16",
+        "A: b\r\nnonsense\r\nContent-Length: 16",
+        ": 16",
+    ],
+)
+def test_a_header_line_that_is_none(server: Running, headers: str) -> None:
+    received = exchange(server, post(headers, BODY) + post(f"Content-Length: {len(BODY)}", BODY))
+    assert status_of(received) == 400
+    assert received.count(b"HTTP/1.1 ") == 1  # and the connection is closed: who knows where the next request begins
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
+def test_a_compressed_body(server: Running, encoding: str) -> None:
+    answer = server.request("POST", "/invocations", BODY, content_encoding=encoding)
+    assert answer.status == 415
+    assert answer.error == f"content encoding {encoding!r} is not understood; send the body as it is"
+    assert answer.headers["accept-encoding"] == "identity"
+    assert server.request("POST", "/invocations", BODY, content_encoding="Identity").status == 200
+
+
 def test_damaged_chunks(server: Running) -> None:
     assert status_of(exchange(server, post("Transfer-Encoding: chunked", b"zz\r\nhello\r\n0\r\n\r\n"))) == 400
 

@@ -10,8 +10,8 @@ from .common import Site
 def routes(site: Site) -> list[Route]:
     """Azure ML's four routes."""
     return [
-        Route("GET", "/", site.health),
-        Route("GET", "/livez", site.live),
-        Route("GET", "/readyz", site.health),
+        Route("GET", "/", site.health, health=True),
+        Route("GET", "/livez", site.live, health=True),
+        Route("GET", "/readyz", site.health, health=True),
         Route("POST", "/score", site.predict, works=True),
     ]

@@ -25,12 +25,12 @@ def routes(site: Site) -> list[Route]:
     model = f"/v2/models/{site.settings.name}"
     found = [
         Route("GET", "/v2", protocol.server),
-        Route("GET", "/v2/health/live", site.live),
-        Route("GET", "/v2/health/ready", site.health),
+        Route("GET", "/v2/health/live", site.live, health=True),
+        Route("GET", "/v2/health/ready", site.health, health=True),
     ]
     for path in (model, f"{model}/versions/{site.settings.version}"):
         found.append(Route("GET", path, protocol.metadata))
-        found.append(Route("GET", f"{path}/ready", site.health))
+        found.append(Route("GET", f"{path}/ready", site.health, health=True))
         found.append(Route("POST", f"{path}/infer", protocol.infer, works=True))
     return found
 
@@ -86,9 +86,13 @@ def _requested(outputs: list[dict[str, Any]], wanted: Any) -> list[dict[str, Any
     if not wanted:
         return outputs
     known = {each["name"]: each for each in outputs}
-    if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
-        raise BadRequest("'outputs' must be a list of objects with a 'name'")
-    unknown = [each.get("name") for each in wanted if each.get("name") not in known]
+    if not isinstance(wanted, list) or not all(_is_named(each) for each in wanted):
+        raise BadRequest("'outputs' must be a list of objects with a 'name', a text")
+    unknown = [each["name"] for each in wanted if each["name"] not in known]
     if unknown:
         raise BadRequest(f"there is no output {unknown[0]!r}; there are {', '.join(known)}")
     return [known[each["name"]] for each in wanted]
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)

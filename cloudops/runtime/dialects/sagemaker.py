@@ -9,4 +9,4 @@ from .common import Site
 
 def routes(site: Site) -> list[Route]:
     """SageMaker's two routes."""
-    return [Route("GET", "/ping", site.health), Route("POST", "/invocations", site.predict, works=True)]
+    return [Route("GET", "/ping", site.health, health=True), Route("POST", "/invocations", site.predict, works=True)]

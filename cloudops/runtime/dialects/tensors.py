@@ -76,7 +76,10 @@ def _tensor(value: Any, number: int) -> tuple[str, list[Any]]:
         raise BadRequest(f"the tensor {name!r} has datatype {datatype!r}; expected one of {', '.join(DATATYPES)}")
     if not isinstance(shape, list) or not shape or not all(type(each) is int and each > 0 for each in shape):
         raise BadRequest(f"the tensor {name!r} must have a 'shape', a list of positive numbers, rows first")
-    if "binary_data_size" in (value.get("parameters") or {}) or "data" not in value:
+    parameters = value.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise BadRequest(f"the 'parameters' of the tensor {name!r} must be an object")
+    if "binary_data_size" in parameters or "data" not in value:
         raise BadRequest(f"the tensor {name!r} has no 'data'; binary tensors are not supported, send JSON")
     flat = _flat(value["data"], shape, name)
     _check(flat, datatype, name)

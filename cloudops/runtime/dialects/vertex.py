@@ -11,6 +11,6 @@ def routes(site: Site) -> list[Route]:
     """Vertex AI's two routes."""
     settings = site.settings
     return [
-        Route("GET", settings.health_route, site.health),
+        Route("GET", settings.health_route, site.health, health=True),
         Route("POST", settings.predict_route, site.predict, works=True),
     ]

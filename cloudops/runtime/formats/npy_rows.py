@@ -97,6 +97,8 @@ def _check_header(header: Any) -> None:
     shape = header["shape"]
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
         raise ValueError(shape)
+    if math.prod(shape) >= 2**63:  # longer than any body, and than a number may be in a message
+        raise ValueError(shape)
     if not isinstance(header["fortran_order"], bool):
         raise TypeError(header["fortran_order"])
 

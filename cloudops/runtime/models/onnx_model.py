@@ -84,8 +84,6 @@ class OnnxModel:
             return {only.name: _tensor([row[0] for row in values] if named else values, only)}
         names = [each.name for each in self._inputs]
         table = as_lists(rows, names)
-        if not isinstance(table[0], list):
-            raise BadRequest(f"each row must have a value for each of {', '.join(names)}")
         return {each.name: _tensor([row[at] for row in table], each) for at, each in enumerate(self._inputs)}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from cloudops.runtime.errors import BadRequest
+
+_KINDS = {dict: "an object", list: "a list", object: "a single value"}
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,35 @@ def as_lists(rows: list[Any], names: Sequence[str] | None, width: int | None = N
     """``rows`` with objects turned into lists in the order of ``names``, and single values as they are.
 
     Raises:
-        BadRequest: a column is missing, a list does not have ``width`` values, or objects come for a model that
-            knows no names.
+        BadRequest: rows are of different kinds, a column is missing, a list does not have ``width`` values, or
+            objects come for a model that knows no names.
     """
-    if isinstance(rows[0], dict):
-        if names is None:
-            raise BadRequest("this model knows no column names; send each row as a list of values")
-        for number, row in enumerate(rows):
-            missing = [name for name in names if name not in row]
-            if missing:
-                raise BadRequest(f"row {number} lacks {', '.join(map(repr, missing[:10]))}; {_columns(names)}")
-        return [[row[name] for name in names] for row in rows]
+    kind = _kind(rows[0])
+    for number, row in enumerate(rows):
+        if _kind(row) is not kind:
+            raise BadRequest(f"row {number} is {_KINDS[_kind(row)]} and row 0 is {_KINDS[kind]}; send one kind of rows")
+    if kind is dict:
+        return [_ordered(row, number, names) for number, row in enumerate(rows)]
     expected = len(names) if names is not None else width
-    if isinstance(rows[0], list) and expected is not None and len(rows[0]) != expected:
-        raise BadRequest(
-            f"each row must have {expected} values, not {len(rows[0])}" + (f"; {_columns(names)}" if names else "")
-        )
+    for number, row in enumerate(rows if expected is not None else ()):
+        if kind is list and len(row) != expected:
+            raise BadRequest(f"row {number} has {len(row)} values, not {expected}{_hint(names)}")
+        if kind is object and expected != 1:
+            raise BadRequest(f"row {number} is a single value; it must have {expected}{_hint(names)}")
     return rows
+
+
+def _kind(row: Any) -> type:
+    return dict if isinstance(row, dict) else list if isinstance(row, list) else object
+
+
+def _ordered(row: Mapping[str, Any], number: int, names: Sequence[str] | None) -> list[Any]:
+    if names is None:
+        raise BadRequest("this model knows no column names; send each row as a list of values")
+    missing = [name for name in names if name not in row]
+    if missing:
+        raise BadRequest(f"row {number} lacks {', '.join(map(repr, missing[:10]))}{_hint(names)}")
+    return [row[name] for name in names]
 
 
 def matrix(rows: list[Any], dtype: Any = float) -> Any:
@@ -78,9 +92,11 @@ def frame(rows: list[Any], names: Sequence[str] | None) -> Optional[Any]:
     return table.astype(dict.fromkeys(empty, float))  # nothing but None: missing numbers
 
 
-def _columns(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:30])
-    return f"the model's columns are {listed}{', ...' if len(names) > 30 else ''}"
+def _hint(names: Sequence[str] | None) -> str:
+    """What the model wants, to be put behind a refusal."""
+    if not names:
+        return ""
+    return f"; the model's columns are {', '.join(names[:30])}{', ...' if len(names) > 30 else ''}"
 
 
 def _offender(rows: Any, place: str = "row") -> str:

@@ -23,7 +23,7 @@ COLUMNS = [*NUMBERS, *CATEGORIES]
 
 
 def frame(rows) -> pd.DataFrame:
-    """Rows (a table, or a list of objects) as the model's columns, in order; what is absent is missing."""
+    """The prepared flights as the model's columns, in order."""
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     table[NUMBERS] = table[NUMBERS].apply(pd.to_numeric)
     table[CATEGORIES] = table[CATEGORIES].astype("object").where(table[CATEGORIES].notna(), None)

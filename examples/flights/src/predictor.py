@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import joblib
-from features import frame
+from features import COLUMNS, NUMBERS
+
+from cloudops.runtime import table
 
 
 def load(model_dir):
@@ -11,4 +13,5 @@ def load(model_dir):
 
 
 def predict(model, instances):
-    return model.predict_proba(frame(instances))[:, 1].tolist()
+    rows = table(instances, COLUMNS, numbers=NUMBERS)  # rows that do not fit are an answer of 400
+    return model.predict_proba(rows)[:, 1].tolist()

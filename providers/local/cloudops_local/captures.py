@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,25 @@ from cloudops.provider import Captured
 def read(folder: Path, since: float, until: float) -> Iterator[Captured]:
     """The captured requests below ``folder`` between two epoch seconds, oldest first in each file.
 
-    A line that a killed replica left half-written is passed over.
+    A line that a killed replica left half-written is passed over, and so is a file that a replica removes meanwhile.
     """
-    for path in sorted(folder.rglob("*.jsonl"), key=lambda path: path.stat().st_mtime):
-        if path.stat().st_mtime < since:
+    written = {path: _written(path) for path in folder.rglob("*.jsonl")}
+    for path in sorted(written, key=written.__getitem__):
+        if written[path] < since:
             continue
-        with path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             for line in file:
                 captured = _captured(line)
                 if captured is not None and since <= captured.time <= until:
                     yield captured
+
+
+def _written(path: Path) -> float:
+    """When a file was written to last, in epoch seconds; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _captured(line: bytes) -> Captured | None:
