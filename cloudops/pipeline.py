@@ -57,6 +57,7 @@ class Pipeline:
         progress: who is told.
         new: start new jobs even where the same ones have succeeded already.
         steps: which steps to take; those that the project lacks are passed over.
+        started: whether a job was started, or found, yet.
     """
 
     session: Session
@@ -64,6 +65,7 @@ class Pipeline:
     new: bool = False
     steps: Sequence[str] = ("prepare", "train", "evaluate", "deploy", "monitor")
     result: RunResult = field(default_factory=RunResult)
+    started: bool = False
 
     def run(self) -> RunResult:
         """Take the steps.
@@ -127,6 +129,7 @@ class Pipeline:
     def _job(self, step: str, start: Callable[..., Job]) -> Job:
         self.progress.begin(step, "")
         job = start(new=self.new)
+        self.started = True
         self.progress.note(step, job.uri)
         job.wait(on_change=self._watcher(step, job))
         metrics = ", ".join(f"{name}={value:.6g}" for name, value in job.final_metrics().items())

@@ -9,6 +9,7 @@ import click
 
 from cloudops.errors import ConfigError
 
+from .interrupts import Interrupted
 from .jobs import show_listing, status_document
 from .options import find, project_options, project_session
 from .output import document, note, table, wants_json
@@ -88,7 +89,7 @@ def rollback(endpoint: str | None, **options: Any) -> None:
 @click.command()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @project_options
-def down(yes: bool, **options: Any) -> None:
+def down(yes: bool, **options: Any) -> int:
     """Delete everything that the project created with this provider: endpoints, jobs and their models.
 
     What is to be deleted is shown first. Shared things (buckets, roles, caches) are left alone.
@@ -97,18 +98,30 @@ def down(yes: bool, **options: Any) -> None:
     items = session.created()
     if not items:
         document({"deleted": []}) if wants_json() else click.echo("nothing to delete")
-        return
+        return 0
     for item in items:
         note(f"  {item.ref.kind[:-1]:<9} {item.ref.id}  {item.phase}")
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("nothing was deleted: this would delete the above", hint="pass --yes to delete it")
-        click.confirm(f"Delete these {len(items)}?", abort=True, err=True)
+        if not _agreed(len(items)):
+            note("nothing was deleted")
+            if wants_json():
+                document({"deleted": []})
+            return 1
     deleted = session.down(items)
     if wants_json():
         document({"deleted": [str(ref) for ref in deleted]})
     else:
         click.echo(f"deleted {len(deleted)}")
+    return 0
+
+
+def _agreed(count: int) -> bool:
+    try:
+        return click.confirm(f"Delete these {count}?", err=True)
+    except click.Abort:
+        raise Interrupted("nothing was deleted") from None
 
 
 def _share(word: str) -> tuple[str, float]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .interrupts import Interrupted
 from .options import command_line, find, project_options, project_session
-from .output import age, document, note, table, wants_json
+from .output import age, document, document_of_items, table, wants_json
 from .progress import progress
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint, Job
-    from cloudops.refs import Listed, Status
+    from cloudops.refs import Listed, LogLine, Status
 
 what = click.argument("what", metavar="[URI|NAME]", required=False)
 
@@ -62,16 +65,12 @@ def wait(what: str | None, timeout: str | None, **options: Any) -> None:
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--timeout") from None
     found = _job_or_endpoint(what, options)
-    shown = progress()
-    shown.begin("wait", found.ref.id)
     try:
-        final = found.wait(seconds, on_change=lambda current: shown.status("wait", current))
+        with progress() as shown:
+            shown.begin("wait", found.ref.id)
+            final = found.wait(seconds, on_change=lambda current: shown.status("wait", current))
     except KeyboardInterrupt:
-        shown.close()
-        note(f"\ndetached; it goes on. To come back: {command_line('wait', found.uri)}")
-        raise
-    finally:
-        shown.close()
+        raise Interrupted("detached; it goes on", command_line("wait", found.uri)) from None
     if wants_json():
         document({"uri": found.uri, **status_document(final)})
     else:
@@ -88,17 +87,12 @@ def wait(what: str | None, timeout: str | None, **options: Any) -> None:
 def logs(what: str | None, follow: bool, tail: int | None, timestamps: bool, output: str, **options: Any) -> None:
     """Print what a job or an endpoint printed; by default the project's newest job."""
     found = _job_or_endpoint(what, options)
-    lines = found.logs(follow=follow, tail=tail)
-    if output == "json":
-        document([{"time": line.time, "source": line.source, "text": line.text} for line in lines])
-        return
+    show = _show_lines_as_json if output == "json" else partial(_show_lines, timestamps)
     try:
-        for line in lines:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S ", time.localtime(line.time)) if timestamps else ""
-            click.echo(stamp + line.text)
+        show(found.logs(follow=follow, tail=tail))
     except KeyboardInterrupt:
-        note(f"\ndetached; it goes on. To come back: {command_line('logs -f', found.uri)}")
-        raise
+        flags = " -o json" if output == "json" else ""
+        raise Interrupted("detached; it goes on", command_line(f"logs -f{flags}", found.uri)) from None
 
 
 @click.command()
@@ -166,6 +160,16 @@ def models(**options: Any) -> None:
         for model in found
     ]
     table(["model", "age", "code", "data"], rows)
+
+
+def _show_lines(timestamps: bool, lines: Iterable[LogLine]) -> None:
+    for line in lines:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S ", time.localtime(line.time)) if timestamps else ""
+        click.echo(stamp + line.text)
+
+
+def _show_lines_as_json(lines: Iterable[LogLine]) -> None:
+    document_of_items({"time": line.time, "source": line.source, "text": line.text} for line in lines)
 
 
 def status_document(status: Status) -> dict[str, Any]:

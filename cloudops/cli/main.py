@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import click
 
+from .failures import print_error
+from .interrupts import Interrupted, print_interrupted
 from .lazy import LazyGroup
-from .output import print_error, print_error_document
+from .output import print_error_document
 
 #: Command to ``(module, help)``, by section; a command's module is imported when it is used.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -76,10 +78,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except click.UsageError as error:
         error.show()
-        print_error_document(error, error.format_message())
+        print_error_document("UsageError", error.format_message())
         return 2
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return print_interrupted(Interrupted())
+    except Interrupted as error:
+        return print_interrupted(error)
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

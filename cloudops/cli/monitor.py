@@ -23,12 +23,9 @@ def monitor(endpoint: str | None, html: str | None, **options: Any) -> int:
     where there was nothing to check.
     """
     session = project_session(options)
-    shown = progress()
-    shown.begin("monitor", "")
-    try:
+    with progress() as shown:
+        shown.begin("monitor", "")
         report = session.monitor(endpoint=endpoint, progress=lambda line: shown.note("monitor", line), html=html)
-    finally:
-        shown.close()
     if wants_json():
         document({**json.loads(report.report.to_json()), "report": str(report.html)})
     else:

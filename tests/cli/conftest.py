@@ -105,6 +105,14 @@ class Project:
         assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def patched(self, code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command in a process that runs ``code`` first."""
+        script = (
+            f"import sys\n{code}\nsys.argv = ['cloudops', *sys.argv[1:]]\nfrom cloudops.cli.main import main\nmain()"
+        )
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, **given)
+
     def json(self, *arguments: str, code: int = 0) -> Any:
         """The one document that a command prints with ``-o json``."""
         return json.loads(self.run(*arguments, "-o", "json", code=code).stdout)
