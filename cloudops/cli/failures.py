@@ -11,7 +11,7 @@ from .output import note, one_line, print_error_document
 
 def print_error(error: Exception) -> int:
     """Print an error as one line (and the log's tail of a failed job); returns the exit code."""
-    if not isinstance(error, CloudopsError) or os.environ.get("CLOUDOPS_DEBUG"):
+    if not isinstance(error, CloudopsError) or _debugging():
         return _print_unexpected(error)
     if isinstance(error, JobFailed):
         for line in error.log_tail:
@@ -23,8 +23,12 @@ def print_error(error: Exception) -> int:
     return error.exit_code
 
 
+def _debugging() -> bool:
+    return os.environ.get("CLOUDOPS_DEBUG", "").lower() not in ("", "0", "false", "no", "off")
+
+
 def _print_unexpected(error: Exception) -> int:
-    if os.environ.get("CLOUDOPS_DEBUG"):
+    if _debugging():
         import traceback
 
         traceback.print_exception(error)

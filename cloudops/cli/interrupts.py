@@ -29,13 +29,13 @@ def same_command(*, without: str | None = None) -> str:
     return f"cloudops {shlex.join(word for word in sys.argv[1:] if word != without)}".rstrip()
 
 
-def print_interrupted(error: Interrupted) -> int:
-    """Print what goes on and how to come back to it; returns the exit code."""
+def print_interrupted(error: Interrupted, lead: str = "\n") -> int:
+    """Print what goes on and how to come back to it, ``lead`` ending the line of ``^C``; returns the exit code."""
     import signal
 
     # A second Ctrl-C ends the process at once, and with no traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    note(f"\n{error.message}. To go on from here:")
+    note(f"{lead}{error.message}. To go on from here:")
     note(f"  {error.command}")
     print_error_document("Interrupted", error.message, error.command)
     return 130

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from .failures import print_error
 from .interrupts import Interrupted, print_interrupted
 from .lazy import LazyGroup
 from .output import print_error_document
+from .streams import ReaderGone, prepare
 
 #: Command to ``(module, help)``, by section; a command's module is imported when it is used.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -66,6 +66,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with 0, 1, 2, 3 or 130 (see docs/cli.md)."""
+    prepare()
     sys.exit(_run(arguments))
 
 
@@ -80,13 +81,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         print_error_document("UsageError", error.format_message())
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:  # click makes it of KeyboardInterrupt, and has ended the line
+        return print_interrupted(Interrupted(), lead="")
+    except KeyboardInterrupt:
         return print_interrupted(Interrupted())
     except Interrupted as error:
         return print_interrupted(error)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
         return 0
     except Exception as error:
         return print_error(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+
+from .streams import OutputLost, ReaderGone
 
 
 def wants_json() -> bool:
@@ -40,7 +43,8 @@ def document_of_items(items: Iterable[Any]) -> None:
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """``value`` as JSON text."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, default=str, allow_nan=False)
+    escaped = sys.stdout.encoding.lower() not in ("utf-8", "utf8")
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=escaped, default=str, allow_nan=False)
 
 
 #: Whether the one document of ``-o json`` is there, or begun: no second one may follow, not even that of an error.
@@ -102,7 +106,8 @@ def age(since: float | None, now: float | None = None) -> str:
 def print_error_document(kind: str, message: str, hint: str | None = None) -> None:
     """Print the document of a failure, where ``-o json`` was asked for and no other document is there."""
     if "json" in _output_flags() and not _document_printed:
-        document({"error": {"type": kind, "message": message, "hint": hint}})
+        with contextlib.suppress(OutputLost, ReaderGone):  # the exit code is to be that of the failure
+            document({"error": {"type": kind, "message": message, "hint": hint}})
 
 
 def one_line(text: str) -> str:

@@ -76,7 +76,7 @@ class Project:
         assert old in text
         (self.folder / "cloudops.yaml").write_text(text.replace(old, new))
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, environ: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a command."""
         return subprocess.Popen(
             [CLI, *arguments],
@@ -85,7 +85,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "80"},
+            env={**os.environ, "COLUMNS": "80", **(environ or {})},
             **options,
         )
 
