@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def predict(
 @project_options
 def traffic(words: tuple[str, ...], **options: Any) -> None:
     """Show an endpoint's versions, or split its traffic: cloudops traffic 3f2a9c01=90 77ab12cd=10."""
-    shares = dict(_share(word) for word in words if "=" in word)
+    shares = _shares([word for word in words if "=" in word])
     names = [word for word in words if "=" not in word]
     if len(names) > 1:
         raise click.UsageError(f"expected at most one endpoint, got {', '.join(names)}")
@@ -124,12 +125,24 @@ def _agreed(count: int) -> bool:
         raise Interrupted("nothing was deleted") from None
 
 
+def _shares(words: list[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for version, percent in map(_share, words):
+        if version in shares:
+            raise click.UsageError(f"the version {version} is named twice")
+        shares[version] = percent
+    return shares
+
+
 def _share(word: str) -> tuple[str, float]:
     version, _, percent = word.partition("=")
     try:
-        return version, float(percent.removesuffix("%"))
+        share = float(percent.removesuffix("%"))
     except ValueError:
-        raise click.UsageError(f"expected VERSION=PERCENT, got {word!r}") from None
+        share = math.nan
+    if not version or not 0 <= share <= 100:
+        raise click.UsageError(f"expected VERSION=PERCENT with a percentage from 0 to 100, got {word!r}")
+    return version, share
 
 
 def _show_endpoint(endpoint: Endpoint) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import click
+
 from cloudops.errors import CloudopsError, JobFailed
 
 from .output import note, one_line, print_error_document
@@ -20,6 +22,21 @@ def print_error(error: Exception) -> int:
     if error.hint:
         note(f"  {one_line(error.hint)}")
     print_error_document(type(error).__name__, error.message, error.hint)
+    return error.exit_code
+
+
+def print_usage_error(error: click.UsageError) -> int:
+    """Print what is wrong with the command line, and where its help is; returns the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    text = one_line(error.format_message())
+    # click's own words begin with a capital letter and end with a full stop; our messages do neither.
+    message = (text[:1].lower() + text[1:]).removesuffix(".")
+    hint = f"`{error.ctx.command_path if error.ctx else 'cloudops'} --help` explains the command line"
+    note(f"error: {message}")
+    note(f"  {hint}")
+    print_error_document("UsageError", message, hint)
     return error.exit_code
 
 

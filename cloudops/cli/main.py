@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from .failures import print_error
+from .failures import print_error, print_usage_error
 from .interrupts import Interrupted, print_interrupted
 from .lazy import LazyGroup
-from .output import print_error_document
 from .streams import ReaderGone, prepare
 
 #: Command to ``(module, help)``, by section; a command's module is imported when it is used.
@@ -78,9 +77,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.UsageError as error:
-        error.show()
-        print_error_document("UsageError", error.format_message())
-        return 2
+        return print_usage_error(error)
     except click.Abort:  # click makes it of KeyboardInterrupt, and has ended the line
         return print_interrupted(Interrupted(), lead="")
     except KeyboardInterrupt:
