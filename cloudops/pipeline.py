@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """What is told to whoever watches a run."""
 
+    def warn(self, text: str) -> None:
+        """Something to know before the steps begin, such as a field that the provider emulates."""
+
     def begin(self, step: str, text: str) -> None:
         """A step begins; ``text`` names what it works on."""
 
@@ -78,7 +81,8 @@ class Pipeline:
         project = self.session.config.project if self.session.config else None
         if not any(getattr(project, step, None) for step in self.steps):
             raise ConfigError(f"the project has no step to take (of {', '.join(self.steps)})")
-        self.session.validate(self.steps)
+        for note in self.session.validate(self.steps):
+            self.progress.warn(note)
         for step in self.steps:
             if getattr(project, step, None) is not None:
                 getattr(self, f"_{step}")()

@@ -71,8 +71,16 @@ class Session:
         """Whether a run would work; creates nothing."""
         return self.provider.check()
 
-    def validate(self, steps: Sequence[str] = STEPS) -> None:
-        """Check steps of the project file against the provider, its machines included; raises for the first problem."""
+    def validate(self, steps: Sequence[str] = STEPS, *, model: str | None = None) -> list[str]:
+        """Check steps of the project file against the provider, its machines included; raises for the first problem.
+
+        Args:
+            steps: which; those that the project file lacks are passed over.
+            model: what is to be evaluated and deployed, over what the project file says.
+
+        Returns:
+            One line for each thing to know before they are taken, such as a field that the provider emulates.
+        """
         configured = {step: spec for step in steps if (spec := self._configured(step)) is not None}
         with self._located():
             for step, spec in configured.items():
@@ -82,9 +90,8 @@ class Session:
                     self._preflight.deploy(spec)
                 else:
                     self._preflight.job(step, spec)
-            for step in configured:
-                if step != "monitor":
-                    self._plan(step)
+            plans = [self._plan(step, model) for step in configured if step != "monitor"]
+        return list(dict.fromkeys(note for plan in plans for note in plan.notes))
 
     def _monitored(self, spec: MonitorSpec) -> None:
         """Find out before anything is created, let alone paid for, what would end the monitor step after all others."""
@@ -171,8 +178,10 @@ class Session:
         with self._located():
             return self._plan(step)
 
-    def _plan(self, step: str) -> Plan:
+    def _plan(self, step: str, model: str | None = None) -> Plan:
         spec: Any = self._spec(step, None)
+        if model is not None and step in ("evaluate", "deploy"):
+            spec = spec.model_copy(update={"model": model})
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
             request = self._deploy_request(spec, None, planning=True)

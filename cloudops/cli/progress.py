@@ -24,6 +24,10 @@ class PlainProgress:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def warn(self, text: str) -> None:
+        """Something to know before the steps begin."""
+        note(f"! {text}")
+
     def begin(self, step: str, text: str) -> None:
         """A step begins."""
         self._started = time.monotonic()

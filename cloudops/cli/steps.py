@@ -12,7 +12,7 @@ import click
 from .interrupts import Interrupted, same_command
 from .options import command_line, load_config, project_options, relative
 from .output import document, note, table, wants_json
-from .progress import progress
+from .progress import PlainProgress, progress
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint, Job
@@ -80,6 +80,7 @@ def deploy(model: str | None, wait: bool, **options: Any) -> None:
     ready, or errs during the bake, is rolled back. The same version again changes nothing.
     """
     session = _session(options)
+    _validate(session, ("deploy",), model)
     endpoint = session.deploy(model=model)
     status = endpoint.status()
     if wait:
@@ -120,7 +121,7 @@ def plan(**options: Any) -> None:
 
 def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **arguments: Any) -> None:
     session = _session(options)
-    session.validate(("prepare", step))
+    _validate(session, ("prepare", step), arguments.get("model"))
     project = session.config.project if session.config else None
     if project is not None and project.prepare is not None:
         _waiting("prepare", session.prepare(), session, back=same_command())
@@ -136,6 +137,13 @@ def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **ar
         gate(project.evaluate, result["metrics"])
         result["passed"] = True
     _show_job(job, result)
+
+
+def _validate(session: Session, steps: tuple[str, ...], model: str | None) -> None:
+    """Check the steps, and say what is to be known before they begin."""
+    shown = PlainProgress()
+    for line in session.validate(steps, model=model):
+        shown.warn(line)
 
 
 def _show_job(job: Job, result: dict[str, Any]) -> None:
