@@ -13,7 +13,7 @@ from cloudops.errors import ConfigError
 from .interrupts import Interrupted
 from .jobs import show_listing, status_document
 from .options import find, project_options, project_session
-from .output import document, note, table, wants_json
+from .output import as_json, document, note, table, wants_json
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint
@@ -54,10 +54,8 @@ def predict(
     if wants_json():
         document({"uri": found.uri, "predictions": list(predictions)})
         return
-    import json
-
     for prediction in predictions:
-        click.echo(prediction if isinstance(prediction, str) else json.dumps(prediction))
+        click.echo(prediction if isinstance(prediction, str) else as_json(prediction))
 
 
 @click.command()

@@ -56,6 +56,21 @@ def test_predict_reads_json_csv_parquet_and_stdin(project: Project, tmp_path: Pa
     assert "KeyError" in refused.stderr or "500" in refused.stderr
 
 
+def test_predict_prints_what_the_model_says_and_reads_standard_input_as_a_file(project: Project) -> None:
+    (project.folder / "src" / "predictor.py").write_text(
+        "def load(m): ...\ndef predict(m, instances): return instances\n"
+    )
+    project.run("run", "--set", "deploy.capture=null", "--set", "monitor=null")
+    table = "who,day\nZoë,2024-01-02\n"
+    (project.folder / "rows.csv").write_text(table)
+    of_file = project.run("predict", "--data", "rows.csv").stdout
+    assert of_file == '{"who": "Zoë", "day": "2024-01-02"}\n'
+    assert project.run("predict", "--data", "-", "--format", "csv", stdin=table).stdout == of_file
+    (project.folder / "rows.csv").write_text("")
+    assert project.run("predict", "--data", "rows.csv").stdout == ""
+    assert project.run("predict", "--data", "-", "--format", "csv", stdin="").stdout == ""
+
+
 def test_plan_creates_nothing_and_shows_the_native_request(project: Project) -> None:
     plan = project.json("plan")
     assert set(plan) == {"train", "evaluate", "deploy"}
