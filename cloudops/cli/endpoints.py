@@ -10,6 +10,7 @@ import click
 
 from cloudops.errors import ConfigError
 
+from . import completing
 from .interrupts import Interrupted
 from .jobs import show_listing, status_document
 from .options import find, project_options, project_session
@@ -18,7 +19,7 @@ from .output import as_json, document, note, table, wants_json
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint
 
-which = click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+which = click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=completing.endpoints)
 
 
 @click.command()
@@ -30,7 +31,12 @@ def endpoints(**options: Any) -> None:
 
 @click.command()
 @which
-@click.option("--data", metavar="FILE", help="Rows: .json, .jsonl, .csv or .parquet; - reads standard input.")
+@click.option(
+    "--data",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Rows: .json, .jsonl, .csv or .parquet; - reads standard input.",
+)
 @click.option("--row", metavar="JSON", multiple=True, help="One row, such as '{\"x\": 1}' or '[1, 2]'.")
 @click.option(
     "--format",
@@ -59,7 +65,7 @@ def predict(
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[ENDPOINT] [VERSION=PERCENT]...")
+@click.argument("words", nargs=-1, metavar="[ENDPOINT] [VERSION=PERCENT]...", shell_complete=completing.endpoints)
 @project_options
 def traffic(words: tuple[str, ...], **options: Any) -> None:
     """Show an endpoint's versions, or split its traffic: cloudops traffic 3f2a9c01=90 77ab12cd=10."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import completing
 from .interrupts import Interrupted
-from .options import command_line, find, project_options, project_session
+from .options import command_line, file_option, find, project_options, project_session
 from .output import age, document, document_of_items, table, wants_json
 from .progress import progress
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from cloudops.handles import Endpoint, Job
     from cloudops.refs import Listed, LogLine, Status
 
-what = click.argument("what", metavar="[URI|NAME]", required=False)
+what = click.argument("what", metavar="[URI|NAME]", required=False, shell_complete=completing.jobs_and_endpoints)
+which_job = click.argument("what", metavar="[URI|NAME]", required=False, shell_complete=completing.jobs)
 
 
 @click.command()
@@ -82,7 +84,7 @@ def wait(what: str | None, timeout: str | None, **options: Any) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until it has ended.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines so far.")
 @click.option("-t", "--timestamps", is_flag=True, help="With the time of each line.")
-@click.option("--file", metavar="FILE", help="The project file.  [default: cloudops.yaml]")
+@file_option("--file")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: a list of lines.")
 def logs(what: str | None, follow: bool, tail: int | None, timestamps: bool, output: str, **options: Any) -> None:
     """Print what a job or an endpoint printed; by default the project's newest job."""
@@ -114,7 +116,7 @@ def metrics(what: str | None, **options: Any) -> None:
 
 
 @click.command()
-@what
+@which_job
 @project_options
 def cancel(what: str | None, **options: Any) -> None:
     """Stop a job; by default the project's newest one. Nothing happens to one that has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -71,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        if "_CLOUDOPS_COMPLETE" in os.environ:
+            from .bash import register
+
+            register()
         code = cli.main(arguments, prog_name="cloudops", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0

@@ -7,14 +7,20 @@ from typing import Any
 
 import click
 
+from . import completing
 from .options import project_options, project_session, relative
 from .output import document, wants_json
 from .progress import progress
 
 
 @click.command()
-@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
-@click.option("--html", metavar="FILE", help="Where to write the report.  [default: under .cloudops/reports]")
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=completing.endpoints)
+@click.option(
+    "--html",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Where to write the report.  [default: under .cloudops/reports]",
+)
 @project_options
 def monitor(endpoint: str | None, html: str | None, **options: Any) -> int:
     """Check an endpoint's traffic: drift, data quality, errors and latency, as the key monitor says.

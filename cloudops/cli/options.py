@@ -10,6 +10,8 @@ import click
 
 from cloudops.errors import ConfigError, NotFound
 
+from . import completing
+
 if TYPE_CHECKING:
     from cloudops.config import Config
     from cloudops.handles import Endpoint, Job, ModelVersion
@@ -26,12 +28,32 @@ output_option = click.option(
 )
 
 
+def file_option(*flags: str) -> Callable[[Function], Function]:
+    """The option that names the project file; where ``-f`` follows a log, it is ``--file`` alone."""
+    return click.option(
+        *flags,
+        metavar="FILE",
+        shell_complete=completing.files,
+        help="The project file.  [default: cloudops.yaml]",
+    )
+
+
 def project_options(function: Function) -> Function:
     """``-f``, ``--provider``, ``--target``, ``--set`` and ``-o``."""
     decorators = [
-        click.option("-f", "--file", "file", metavar="FILE", help="The project file.  [default: cloudops.yaml]"),
-        click.option("--provider", metavar="NAME", help="Where to run; over the file and CLOUDOPS_PROVIDER."),
-        click.option("--target", metavar="NAME", help="A target of the file; over the file and CLOUDOPS_TARGET."),
+        file_option("-f", "--file"),
+        click.option(
+            "--provider",
+            metavar="NAME",
+            shell_complete=completing.providers,
+            help="Where to run; over the file and CLOUDOPS_PROVIDER.",
+        ),
+        click.option(
+            "--target",
+            metavar="NAME",
+            shell_complete=completing.targets,
+            help="A target of the file; over the file and CLOUDOPS_TARGET.",
+        ),
         click.option(
             "--set",
             "assignments",
