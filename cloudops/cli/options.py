@@ -72,6 +72,8 @@ def load_config(options: dict[str, Any]) -> Config:
     """The configuration that the options of :func:`project_options` name."""
     from cloudops.config import load
 
+    if options.get("file") == "":
+        raise ConfigError("-f: expected the path of a project file, got nothing")
     return load(
         options.get("file"),
         provider=options.get("provider"),

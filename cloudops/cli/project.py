@@ -58,7 +58,7 @@ def config() -> None:
 @project_options
 def show(**options: Any) -> None:
     """Print every effective value with the layer that it comes from."""
-    rows = list(load_config(options).values())
+    rows = [(key, _redacted(value), origin) for key, value, origin in load_config(options).values()]
     if wants_json():
         document([{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
     else:
@@ -113,6 +113,17 @@ def completion(shell: str, output: str) -> None:
         document({"shell": shell, "script": script})
     else:
         click.echo(script)
+
+
+def _redacted(value: Any) -> Any:
+    """A value of the project file without the passwords and signatures of the URLs in it."""
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    from cloudops.store.uris import redact
+
+    return redact(value)
 
 
 def _as_yaml(value: Any) -> str:
