@@ -11,7 +11,7 @@ import click
 
 from . import completing
 from .interrupts import Interrupted
-from .options import command_line, file_option, find, project_options, project_session
+from .options import command_line, file_option, find, project_options, project_session, seconds
 from .output import age, document, document_of_items, table, wants_json
 from .progress import progress
 
@@ -58,19 +58,12 @@ def status(what: str | None, **options: Any) -> None:
 @project_options
 def wait(what: str | None, timeout: str | None, **options: Any) -> None:
     """Wait until a job has succeeded or an endpoint is ready. Ctrl-C detaches; it never stops the job."""
-    seconds = None
-    if timeout is not None:
-        from cloudops.quantities import duration
-
-        try:
-            seconds = duration(timeout)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--timeout") from None
+    limit = seconds(timeout, "--timeout")
     found = _job_or_endpoint(what, options)
     try:
         with progress() as shown:
             shown.begin("wait", found.ref.id)
-            final = found.wait(seconds, on_change=lambda current: shown.status("wait", current))
+            final = found.wait(limit, on_change=lambda current: shown.status("wait", current))
     except KeyboardInterrupt:
         raise Interrupted("detached; it goes on", command_line("wait", found.uri)) from None
     if wants_json():

@@ -118,6 +118,18 @@ def find(text: str | None, options: dict[str, Any], *, kind: str | None = None) 
     )
 
 
+def seconds(text: str | None, flag: str) -> float | None:
+    """The duration that was given with ``flag``, such as ``10m``; None where none was."""
+    if text is None:
+        return None
+    from cloudops.quantities import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=flag) from None
+
+
 def command_line(command: str, uri: str) -> str:
     """A command with a URI, as one types it."""
     import shlex
