@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, ProviderNotFound
+from .handles import attach
 from .observers import Observers
 from .provider import ProviderContext
 from .registry import create_provider, load, provider_info
@@ -115,6 +116,21 @@ def _project_file(
     if file is None:
         return None
     raise ConfigError(f"{found} is the file of {config.project.name!r}, not of {project!r}", hint="leave project out")
+
+
+def attached_session(uri: str, *, root: Path) -> Session:
+    """A session without a project file, on the provider and in the place that a handle's URI names.
+
+    Args:
+        uri: of a job, a model version or an endpoint.
+        root: where relative paths start, and where reports go.
+
+    Raises:
+        ConfigError: it is not a cloudops URI.
+        PluginError: its provider is not installed.
+    """
+    found = attach(uri, root=root)
+    return Session(found.provider, project=found.ref.id, root=root, place={})
 
 
 def _info(name: str, config: Config | None) -> ProviderInfo:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """What is told to whoever watches a run."""
 
+    def warn(self, text: str) -> None:
+        """Something to know before the steps begin, such as a field that the provider emulates."""
+
     def begin(self, step: str, text: str) -> None:
         """A step begins; ``text`` names what it works on."""
 
@@ -57,6 +60,7 @@ class Pipeline:
         progress: who is told.
         new: start new jobs even where the same ones have succeeded already.
         steps: which steps to take; those that the project lacks are passed over.
+        started: whether a job was started, or found, yet.
     """
 
     session: Session
@@ -64,6 +68,7 @@ class Pipeline:
     new: bool = False
     steps: Sequence[str] = ("prepare", "train", "evaluate", "deploy", "monitor")
     result: RunResult = field(default_factory=RunResult)
+    started: bool = False
 
     def run(self) -> RunResult:
         """Take the steps.
@@ -76,7 +81,8 @@ class Pipeline:
         project = self.session.config.project if self.session.config else None
         if not any(getattr(project, step, None) for step in self.steps):
             raise ConfigError(f"the project has no step to take (of {', '.join(self.steps)})")
-        self.session.validate(self.steps)
+        for note in self.session.validate(self.steps):
+            self.progress.warn(note)
         for step in self.steps:
             if getattr(project, step, None) is not None:
                 getattr(self, f"_{step}")()
@@ -127,6 +133,7 @@ class Pipeline:
     def _job(self, step: str, start: Callable[..., Job]) -> Job:
         self.progress.begin(step, "")
         job = start(new=self.new)
+        self.started = True
         self.progress.note(step, job.uri)
         job.wait(on_change=self._watcher(step, job))
         metrics = ", ".join(f"{name}={value:.6g}" for name, value in job.final_metrics().items())

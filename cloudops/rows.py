@@ -62,15 +62,12 @@ def _of_file(path: Path) -> Iterator[list[Any]]:
 
 
 def _of_csv(content: bytes) -> Iterator[list[Any]]:
-    import polars as pl
-
-    from .monitoring.tables import batches
+    from .monitoring.tables import batches, read_csv
 
     try:
-        return batches(pl.read_csv(content), BATCH)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"standard input: not CSV with a header: {reason}") from error
+        return batches(read_csv(content, "standard input"), BATCH)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _rows_of(value: Any) -> list[Any]:

@@ -72,8 +72,16 @@ class Session:
         """Whether a run would work; creates nothing."""
         return self.provider.check()
 
-    def validate(self, steps: Sequence[str] = STEPS) -> None:
-        """Check steps of the project file against the provider, its machines included; raises for the first problem."""
+    def validate(self, steps: Sequence[str] = STEPS, *, model: str | None = None) -> list[str]:
+        """Check steps of the project file against the provider, its machines included; raises for the first problem.
+
+        Args:
+            steps: which; those that the project file lacks are passed over.
+            model: what is to be evaluated and deployed, over what the project file says.
+
+        Returns:
+            One line for each thing to know before they are taken, such as a field that the provider emulates.
+        """
         for unknown in set(steps) - set(STEPS):
             raise ConfigError(f"there is no step {unknown!r}", hint=f"the steps are {', '.join(STEPS)}")
         configured = {step: spec for step in steps if (spec := self._configured(step)) is not None}
@@ -85,11 +93,10 @@ class Session:
                     self._preflight.deploy(spec)
                 else:
                     self._preflight.job(step, spec)
-            if {"evaluate", "deploy"} <= configured.keys():
+            if model is None and {"evaluate", "deploy"} <= configured.keys():
                 self._one_model(configured["evaluate"], configured["deploy"])
-            for step in configured:
-                if step != "monitor":
-                    self._plan(step)
+            plans = [self._plan(step, model) for step in configured if step != "monitor"]
+        return list(dict.fromkeys(note for plan in plans for note in plan.notes))
 
     def _one_model(self, evaluate: EvaluateSpec, deploy: DeploySpec) -> None:
         """A gate holds for the model that it measures, which therefore has to be the one that is deployed."""
@@ -194,22 +201,31 @@ class Session:
     def plan(self, step: str) -> Plan:
         """What a step of the project file would create, with the provider's own request; creates nothing."""
         with self._located():
-            return self._plan(step)
+            plan = self._plan(step)
+        waits = ", ".join(self._waits(step))
+        later = [f"{step}: its name will be another one, which follows from {waits}"] if waits else []
+        return replace(plan, notes=[*plan.notes, *later])
 
-    def _plan(self, step: str) -> Plan:
+    def _waits(self, step: str) -> list[str]:
+        """What a step takes from steps that are not done yet."""
+        spec = self._configured(step)
+        sources = [] if step == "deploy" else [self.resolve(text, planning=True) for text in spec.inputs.values()]
+        if step in ("evaluate", "deploy"):
+            sources.append(self._model(spec.model, planning=True).location)
+        return [source for source in sources if source.startswith(references.PENDING)]
+
+    def _plan(self, step: str, model: str | None = None) -> Plan:
         spec: Any = self._spec(step, None)
+        if model is not None and step in ("evaluate", "deploy"):
+            spec = spec.model_copy(update={"model": model})
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
-            request = self._deploy_request(spec, None, planning=True)
-            plan, sources = self.provider.deployer.plan(request), [request.model.location]
+            plan = self.provider.deployer.plan(self._deploy_request(spec, None, planning=True))
         else:
             self._preflight.job(step, spec)
             job = self._request(step, spec, planning=True)
             plan = replace(self.provider.trainer.plan(job), exists=self._submission.find(job.name))
-            sources = [item.source for item in job.inputs.values()]
-        waits = [source for source in sources if source.startswith(references.PENDING)]
-        later = [f"{step}: its name will be another one, which follows from {', '.join(waits)}"] if waits else []
-        return replace(plan, notes=[*plan.notes, *notes, *later])
+        return replace(plan, notes=[*plan.notes, *notes])
 
     def jobs(self) -> Iterator[Listed]:
         """The project's jobs, newest first."""

@@ -249,16 +249,26 @@ def _written(report: Report, name: str, root: Path, html: Path | None) -> Watche
     from .monitoring import html as page
 
     stamp = re.sub(r"[^0-9]", "", report.created)[:14]
-    folder = root / ".cloudops" / "reports"
-    target = html or folder / f"{name}-{stamp}.html"
+    target = html or root / ".cloudops" / "reports" / f"{name}-{stamp}.html"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        target = html or _new(target)
         target.write_text(page.render(report), encoding="utf-8")
         document = target.with_suffix(".json")
         document.write_text(report.to_json(indent=2), encoding="utf-8")
     except OSError as error:
         raise CloudopsError(f"the report cannot be written to {target}: {error.strerror}") from error
     return Watched(report, target, document)
+
+
+def _new(page: Path, number: int = 1) -> Path:
+    """``page``, numbered where another report of the same second has it; made now, so that no other one takes it."""
+    candidate = page if number == 1 else page.with_stem(f"{page.stem}-{number}")
+    try:
+        candidate.touch(exist_ok=False)
+    except FileExistsError:
+        return _new(page, number + 1)
+    return candidate
 
 
 def _table(source: str, root: Path) -> pl.DataFrame:

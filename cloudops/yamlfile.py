@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ Place = tuple[str | int, ...]
 _MAX_BYTES = 1 << 20
 _MAX_NODES = 50_000
 _MAX_DEPTH = 32
+_OPEN_FILES = (Path("/dev/stdin"), Path("/dev/fd"), Path("/proc/self/fd"))
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _MERGE = "tag:yaml.org,2002:merge"
 _STARTS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
@@ -85,8 +87,7 @@ def _check_size(text: str, where: Callable[[int | None], str]) -> None:
 
 def _read(path: Path, name: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+        data = _content(path)
     except FileNotFoundError as error:
         hint = "name it with -f, or make one with `cloudops init`"
         raise ConfigError(f"{name}: no such file", hint=hint) from error
@@ -99,6 +100,16 @@ def _read(path: Path, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{name}:{line}: not UTF-8 text (byte 0x{data[error.start]:02x})") from error
+
+
+def _content(path: Path) -> bytes:
+    mode = path.stat().st_mode
+    # A pipe in the file system may wait for a writer for ever; one that is open already (`-f <(generate)`) has one.
+    given = stat.S_ISFIFO(mode) and not {path, path.parent}.isdisjoint(_OPEN_FILES)
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not given:
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        return file.read(_MAX_BYTES + 1)
 
 
 def _syntax_message(text: str, where: Callable[[int | None], str], error: yaml.YAMLError) -> str:

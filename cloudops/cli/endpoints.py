@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,16 @@ import click
 
 from cloudops.errors import ConfigError
 
+from . import completing
+from .interrupts import Interrupted
 from .jobs import show_listing, status_document
 from .options import find, project_options, project_session
-from .output import document, note, table, wants_json
+from .output import as_json, document, note, table, wants_json
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint
 
-which = click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+which = click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=completing.endpoints)
 
 
 @click.command()
@@ -28,7 +31,12 @@ def endpoints(**options: Any) -> None:
 
 @click.command()
 @which
-@click.option("--data", metavar="FILE", help="Rows: .json, .jsonl, .csv or .parquet; - reads standard input.")
+@click.option(
+    "--data",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Rows: .json, .jsonl, .csv or .parquet; - reads standard input.",
+)
 @click.option("--row", metavar="JSON", multiple=True, help="One row, such as '{\"x\": 1}' or '[1, 2]'.")
 @click.option(
     "--format",
@@ -52,18 +60,16 @@ def predict(
     if wants_json():
         document({"uri": found.uri, "predictions": list(predictions)})
         return
-    import json
-
     for prediction in predictions:
-        click.echo(prediction if isinstance(prediction, str) else json.dumps(prediction))
+        click.echo(prediction if isinstance(prediction, str) else as_json(prediction))
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[ENDPOINT] [VERSION=PERCENT]...")
+@click.argument("words", nargs=-1, metavar="[ENDPOINT] [VERSION=PERCENT]...", shell_complete=completing.endpoints)
 @project_options
 def traffic(words: tuple[str, ...], **options: Any) -> None:
     """Show an endpoint's versions, or split its traffic: cloudops traffic 3f2a9c01=90 77ab12cd=10."""
-    shares = dict(_share(word) for word in words if "=" in word)
+    shares = _shares([word for word in words if "=" in word])
     names = [word for word in words if "=" not in word]
     if len(names) > 1:
         raise click.UsageError(f"expected at most one endpoint, got {', '.join(names)}")
@@ -88,7 +94,7 @@ def rollback(endpoint: str | None, **options: Any) -> None:
 @click.command()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @project_options
-def down(yes: bool, **options: Any) -> None:
+def down(yes: bool, **options: Any) -> int:
     """Delete everything that the project created with this provider: endpoints, jobs and their models.
 
     What is to be deleted is shown first. Shared things (buckets, roles, caches) are left alone.
@@ -97,26 +103,50 @@ def down(yes: bool, **options: Any) -> None:
     items = session.created()
     if not items:
         document({"deleted": []}) if wants_json() else click.echo("nothing to delete")
-        return
+        return 0
     for item in items:
         note(f"  {item.ref.kind[:-1]:<9} {item.ref.id}  {item.phase}")
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("nothing was deleted: this would delete the above", hint="pass --yes to delete it")
-        click.confirm(f"Delete these {len(items)}?", abort=True, err=True)
+        if not _agreed(len(items)):
+            note("nothing was deleted")
+            if wants_json():
+                document({"deleted": []})
+            return 1
     deleted = session.down(items)
     if wants_json():
         document({"deleted": [str(ref) for ref in deleted]})
     else:
         click.echo(f"deleted {len(deleted)}")
+    return 0
+
+
+def _agreed(count: int) -> bool:
+    try:
+        return click.confirm(f"Delete these {count}?", err=True)
+    except click.Abort:
+        raise Interrupted("nothing was deleted") from None
+
+
+def _shares(words: list[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for version, percent in map(_share, words):
+        if version in shares:
+            raise click.UsageError(f"the version {version} is named twice")
+        shares[version] = percent
+    return shares
 
 
 def _share(word: str) -> tuple[str, float]:
     version, _, percent = word.partition("=")
     try:
-        return version, float(percent.removesuffix("%"))
+        share = float(percent.removesuffix("%"))
     except ValueError:
-        raise click.UsageError(f"expected VERSION=PERCENT, got {word!r}") from None
+        share = math.nan
+    if not version or not 0 <= share <= 100:
+        raise click.UsageError(f"expected VERSION=PERCENT with a percentage from 0 to 100, got {word!r}")
+    return version, share
 
 
 def _show_endpoint(endpoint: Endpoint) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import command_line, find, project_options, project_session
-from .output import age, document, note, table, wants_json
+from . import completing
+from .interrupts import Interrupted
+from .options import command_line, file_option, find, project_options, project_session, seconds
+from .output import age, document, document_of_items, table, wants_json
 from .progress import progress
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint, Job
-    from cloudops.refs import Listed, Status
+    from cloudops.refs import Listed, LogLine, Status
 
-what = click.argument("what", metavar="[URI|NAME]", required=False)
+what = click.argument("what", metavar="[URI|NAME]", required=False, shell_complete=completing.jobs_and_endpoints)
+which_job = click.argument("what", metavar="[URI|NAME]", required=False, shell_complete=completing.jobs)
 
 
 @click.command()
@@ -53,25 +58,14 @@ def status(what: str | None, **options: Any) -> None:
 @project_options
 def wait(what: str | None, timeout: str | None, **options: Any) -> None:
     """Wait until a job has succeeded or an endpoint is ready. Ctrl-C detaches; it never stops the job."""
-    seconds = None
-    if timeout is not None:
-        from cloudops.quantities import duration
-
-        try:
-            seconds = duration(timeout)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--timeout") from None
+    limit = seconds(timeout, "--timeout")
     found = _job_or_endpoint(what, options)
-    shown = progress()
-    shown.begin("wait", found.ref.id)
     try:
-        final = found.wait(seconds, on_change=lambda current: shown.status("wait", current))
+        with progress() as shown:
+            shown.begin("wait", found.ref.id)
+            final = found.wait(limit, on_change=lambda current: shown.status("wait", current))
     except KeyboardInterrupt:
-        shown.close()
-        note(f"\ndetached; it goes on. To come back: {command_line('wait', found.uri)}")
-        raise
-    finally:
-        shown.close()
+        raise Interrupted("detached; it goes on", command_line("wait", found.uri)) from None
     if wants_json():
         document({"uri": found.uri, **status_document(final)})
     else:
@@ -83,22 +77,17 @@ def wait(what: str | None, timeout: str | None, **options: Any) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until it has ended.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines so far.")
 @click.option("-t", "--timestamps", is_flag=True, help="With the time of each line.")
-@click.option("--file", metavar="FILE", help="The project file.  [default: cloudops.yaml]")
+@file_option("--file")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: a list of lines.")
 def logs(what: str | None, follow: bool, tail: int | None, timestamps: bool, output: str, **options: Any) -> None:
     """Print what a job or an endpoint printed; by default the project's newest job."""
     found = _job_or_endpoint(what, options)
-    lines = found.logs(follow=follow, tail=tail)
-    if output == "json":
-        document([{"time": line.time, "source": line.source, "text": line.text} for line in lines])
-        return
+    show = _show_lines_as_json if output == "json" else partial(_show_lines, timestamps)
     try:
-        for line in lines:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S ", time.localtime(line.time)) if timestamps else ""
-            click.echo(stamp + line.text)
+        show(found.logs(follow=follow, tail=tail))
     except KeyboardInterrupt:
-        note(f"\ndetached; it goes on. To come back: {command_line('logs -f', found.uri)}")
-        raise
+        flags = " -o json" if output == "json" else ""
+        raise Interrupted("detached; it goes on", command_line(f"logs -f{flags}", found.uri)) from None
 
 
 @click.command()
@@ -120,7 +109,7 @@ def metrics(what: str | None, **options: Any) -> None:
 
 
 @click.command()
-@what
+@which_job
 @project_options
 def cancel(what: str | None, **options: Any) -> None:
     """Stop a job; by default the project's newest one. Nothing happens to one that has ended."""
@@ -166,6 +155,16 @@ def models(**options: Any) -> None:
         for model in found
     ]
     table(["model", "age", "code", "data"], rows)
+
+
+def _show_lines(timestamps: bool, lines: Iterable[LogLine]) -> None:
+    for line in lines:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S ", time.localtime(line.time)) if timestamps else ""
+        click.echo(stamp + line.text)
+
+
+def _show_lines_as_json(lines: Iterable[LogLine]) -> None:
+    document_of_items({"time": line.time, "source": line.source, "text": line.text} for line in lines)
 
 
 def status_document(status: Status) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import click
 
+from .failures import print_error, print_usage_error
+from .interrupts import Interrupted, print_interrupted
 from .lazy import LazyGroup
-from .output import print_error, print_error_document
+from .streams import ReaderGone, prepare
 
 #: Command to ``(module, help)``, by section; a command's module is imported when it is used.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -64,25 +66,30 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with 0, 1, 2, 3 or 130 (see docs/cli.md)."""
+    prepare()
     sys.exit(_run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        if "_CLOUDOPS_COMPLETE" in os.environ:
+            from .bash import register
+
+            register()
         code = cli.main(arguments, prog_name="cloudops", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.UsageError as error:
-        error.show()
-        print_error_document(error, error.format_message())
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return print_usage_error(error)
+    except click.Abort:  # click makes it of KeyboardInterrupt, and has ended the line
+        return print_interrupted(Interrupted(), lead="")
+    except KeyboardInterrupt:
+        return print_interrupted(Interrupted())
+    except Interrupted as error:
+        return print_interrupted(error)
+    except ReaderGone:
         return 0
     except Exception as error:
         return print_error(error)

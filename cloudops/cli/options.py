@@ -10,6 +10,8 @@ import click
 
 from cloudops.errors import ConfigError, NotFound
 
+from . import completing
+
 if TYPE_CHECKING:
     from cloudops.config import Config
     from cloudops.handles import Endpoint, Job, ModelVersion
@@ -26,12 +28,32 @@ output_option = click.option(
 )
 
 
+def file_option(*flags: str) -> Callable[[Function], Function]:
+    """The option that names the project file; where ``-f`` follows a log, it is ``--file`` alone."""
+    return click.option(
+        *flags,
+        metavar="FILE",
+        shell_complete=completing.files,
+        help="The project file.  [default: cloudops.yaml]",
+    )
+
+
 def project_options(function: Function) -> Function:
     """``-f``, ``--provider``, ``--target``, ``--set`` and ``-o``."""
     decorators = [
-        click.option("-f", "--file", "file", metavar="FILE", help="The project file.  [default: cloudops.yaml]"),
-        click.option("--provider", metavar="NAME", help="Where to run; over the file and CLOUDOPS_PROVIDER."),
-        click.option("--target", metavar="NAME", help="A target of the file; over the file and CLOUDOPS_TARGET."),
+        file_option("-f", "--file"),
+        click.option(
+            "--provider",
+            metavar="NAME",
+            shell_complete=completing.providers,
+            help="Where to run; over the file and CLOUDOPS_PROVIDER.",
+        ),
+        click.option(
+            "--target",
+            metavar="NAME",
+            shell_complete=completing.targets,
+            help="A target of the file; over the file and CLOUDOPS_TARGET.",
+        ),
         click.option(
             "--set",
             "assignments",
@@ -50,6 +72,8 @@ def load_config(options: dict[str, Any]) -> Config:
     """The configuration that the options of :func:`project_options` name."""
     from cloudops.config import load
 
+    if options.get("file") == "":
+        raise ConfigError("-f: expected the path of a project file, got nothing")
     return load(
         options.get("file"),
         provider=options.get("provider"),
@@ -92,6 +116,18 @@ def find(text: str | None, options: dict[str, Any], *, kind: str | None = None) 
     raise NotFound(
         f"the project has no job or endpoint {text!r}", hint="`cloudops jobs` and `cloudops endpoints` list them"
     )
+
+
+def seconds(text: str | None, flag: str) -> float | None:
+    """The duration that was given with ``flag``, such as ``10m``; None where none was."""
+    if text is None:
+        return None
+    from cloudops.quantities import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=flag) from None
 
 
 def command_line(command: str, uri: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cloudops.errors import CloudopsError, JobFailed
+from .streams import OutputLost, ReaderGone
 
 
 def wants_json() -> bool:
@@ -24,7 +24,37 @@ def wants_json() -> bool:
 
 def document(value: Any) -> None:
     """Print the JSON document of ``-o json``."""
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str, allow_nan=False))
+    _print_document(as_json(value, indent=2) + "\n")
+
+
+def document_of_items(items: Iterable[Any]) -> None:
+    """Print a JSON list, each item as soon as it is there. However that ends, what was begun is a whole list."""
+    lead = "["
+    try:
+        for item in items:
+            text, lead = f"{lead}\n  {as_json(item)}", ","
+            _print_document(text)
+    finally:
+        if lead == ",":
+            _print_document("\n]\n")
+    if lead == "[":
+        _print_document("[]\n")
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """``value`` as JSON text."""
+    escaped = sys.stdout.encoding.lower() not in ("utf-8", "utf8")
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=escaped, default=str, allow_nan=False)
+
+
+#: Whether the one document of ``-o json`` is there, or begun: no second one may follow, not even that of an error.
+_document_printed = False
+
+
+def _print_document(text: str) -> None:
+    global _document_printed
+    _document_printed = True
+    click.echo(text, nl=False)
 
 
 def _finite(value: Any) -> Any:
@@ -73,45 +103,16 @@ def age(since: float | None, now: float | None = None) -> str:
     return f"{int(seconds)}s"
 
 
-def print_error(error: Exception) -> int:
-    """Print an error as one line (and the log's tail of a failed job); returns the exit code."""
-    if not isinstance(error, CloudopsError) or os.environ.get("CLOUDOPS_DEBUG"):
-        return _print_unexpected(error)
-    if isinstance(error, JobFailed):
-        for line in error.log_tail:
-            note(f"  | {line}")
-    note(f"error: {one_line(error.message)}")
-    if error.hint:
-        note(f"  {one_line(error.hint)}")
-    print_error_document(error, error.message, error.hint)
-    return error.exit_code
-
-
-def print_error_document(error: Exception, message: str, hint: str | None = None) -> None:
-    """Print the document of a failure, where ``-o json`` was asked for."""
-    if "json" in _output_flags():
-        document({"error": {"type": type(error).__name__, "message": message, "hint": hint}})
+def print_error_document(kind: str, message: str, hint: str | None = None) -> None:
+    """Print the document of a failure, where ``-o json`` was asked for and no other document is there."""
+    if "json" in _output_flags() and not _document_printed:
+        with contextlib.suppress(OutputLost, ReaderGone):  # the exit code is to be that of the failure
+            document({"error": {"type": kind, "message": message, "hint": hint}})
 
 
 def one_line(text: str) -> str:
     """``text`` without line breaks."""
     return " ".join(text.split())
-
-
-def _print_unexpected(error: Exception) -> int:
-    if os.environ.get("CLOUDOPS_DEBUG"):
-        import traceback
-
-        traceback.print_exception(error)
-        return getattr(error, "exit_code", 1)
-    reason = f"{type(error).__name__}: {one_line(str(error))}"
-    if isinstance(error, OSError):
-        note(f"error: {reason}")
-    else:
-        note(f"error: this is a bug in cloudops or in a plugin: {reason}")
-    note("  CLOUDOPS_DEBUG=1 shows where")
-    print_error_document(error, reason)
-    return 1
 
 
 def _output_flags() -> list[str]:

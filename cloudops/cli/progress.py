@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .output import note
 
@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 
 
 class PlainProgress:
-    """One line for each thing that happens."""
+    """One line for each thing that happens; a context, at whose end whatever is still shown is taken down."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def warn(self, text: str) -> None:
+        """Something to know before the steps begin."""
+        note(f"! {text}")
 
     def begin(self, step: str, text: str) -> None:
         """A step begins."""

@@ -10,12 +10,13 @@ import click
 
 from cloudops.errors import PluginError
 
+from . import completing
 from .options import load_config, output_option, project_options, project_session
 from .output import document, table, wants_json
 
 
 @click.command()
-@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", default=".", type=click.Path(path_type=Path), shell_complete=completing.folders)
 @click.option("--name", metavar="NAME", help="The project's name.  [default: that of the folder]")
 @output_option
 def init(folder: Path, name: str | None, output: str) -> None:
@@ -57,7 +58,7 @@ def config() -> None:
 @project_options
 def show(**options: Any) -> None:
     """Print every effective value with the layer that it comes from."""
-    rows = list(load_config(options).values())
+    rows = [(key, _redacted(value), origin) for key, value, origin in load_config(options).values()]
     if wants_json():
         document([{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
     else:
@@ -74,7 +75,7 @@ def schema(output: str) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.providers)
 @output_option
 def providers(name: str | None, output: str) -> None:
     """List the installed providers, or what one of them can do and why not."""
@@ -101,8 +102,10 @@ def completion(shell: str, output: str) -> None:
     """Print the script that makes a shell complete cloudops: eval "$(cloudops completion bash)"."""
     from click.shell_completion import get_completion_class
 
+    from .bash import register
     from .main import cli
 
+    register()
     found = get_completion_class(shell)
     assert found is not None
     script = found(cli, {}, "cloudops", "_CLOUDOPS_COMPLETE").source()
@@ -110,6 +113,17 @@ def completion(shell: str, output: str) -> None:
         document({"shell": shell, "script": script})
     else:
         click.echo(script)
+
+
+def _redacted(value: Any) -> Any:
+    """A value of the project file without the passwords and signatures of the URLs in it."""
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    from cloudops.store.uris import redact
+
+    return redact(value)
 
 
 def _as_yaml(value: Any) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .interrupts import Interrupted, same_command
 from .options import command_line, load_config, project_options, relative
 from .output import document, note, table, wants_json
-from .progress import progress
+from .progress import PlainProgress, progress
 
 if TYPE_CHECKING:
     from cloudops.handles import Endpoint, Job
@@ -80,6 +80,7 @@ def deploy(model: str | None, wait: bool, **options: Any) -> None:
     ready, or errs during the bake, is rolled back. The same version again changes nothing.
     """
     session = _session(options)
+    _validate(session, ("deploy",), model)
     endpoint = session.deploy(model=model)
     status = endpoint.status()
     if wait:
@@ -120,10 +121,10 @@ def plan(**options: Any) -> None:
 
 def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **arguments: Any) -> None:
     session = _session(options)
-    session.validate(("prepare", step))
+    _validate(session, ("prepare", step), arguments.get("model"))
     project = session.config.project if session.config else None
     if project is not None and project.prepare is not None:
-        _waiting("prepare", session.prepare(), session)
+        _waiting("prepare", session.prepare(), session, back=same_command())
     job = getattr(session, step)(new=new, **arguments)
     if not wait:
         _show_job(job, {"uri": job.uri, "phase": job.status().phase})
@@ -136,6 +137,13 @@ def _job_command(step: str, new: bool, wait: bool, options: dict[str, Any], **ar
         gate(project.evaluate, result["metrics"])
         result["passed"] = True
     _show_job(job, result)
+
+
+def _validate(session: Session, steps: tuple[str, ...], model: str | None) -> None:
+    """Check the steps, and say what is to be known before they begin."""
+    shown = PlainProgress()
+    for line in session.validate(steps, model=model):
+        shown.warn(line)
 
 
 def _show_job(job: Job, result: dict[str, Any]) -> None:
@@ -157,39 +165,32 @@ def _pipeline(options: dict[str, Any], new: bool, steps: tuple[str, ...]) -> Any
     from cloudops.pipeline import Pipeline
 
     session = _session(options)
-    shown = progress()
-    pipeline = Pipeline(session, shown, new=new, steps=steps)
-    try:
-        return pipeline.run()
-    except KeyboardInterrupt:
-        shown.close()
-        note("\ndetached; what runs goes on. The same command goes on from here:")
-        note(f"  cloudops {shlex.join(sys.argv[1:])}")
-        raise
-    finally:
-        shown.close()
+    with progress() as shown:
+        pipeline = Pipeline(session, shown, new=new, steps=steps)
+        try:
+            return pipeline.run()
+        except KeyboardInterrupt:
+            # The job that --new was for is there: with it the command would start a second one.
+            command = same_command(without="--new" if pipeline.started else None)
+            raise Interrupted("detached; what runs goes on", command) from None
 
 
-def _waiting(step: str, handle: Job | Endpoint, session: Session) -> Any:
-    """Wait with progress; Ctrl-C detaches and says how to come back."""
-    shown = progress()
+def _waiting(step: str, handle: Job | Endpoint, session: Session, *, back: str | None = None) -> Any:
+    """Wait with progress; Ctrl-C detaches and says how to come ``back``, by default with ``cloudops wait``."""
     tell = session.notify(handle.ref)
 
     def changed(status: Any) -> None:
         shown.status(step, status)
         tell(status)
 
-    shown.begin(step, handle.ref.id)
     try:
-        status = handle.wait(on_change=changed)
-        shown.end(step, handle.ref.id)
-        return status
+        with progress() as shown:
+            shown.begin(step, handle.ref.id)
+            status = handle.wait(on_change=changed)
+            shown.end(step, handle.ref.id)
+            return status
     except KeyboardInterrupt:
-        shown.close()
-        note(f"\ndetached; it goes on. To come back: {command_line('wait', handle.uri)}")
-        raise
-    finally:
-        shown.close()
+        raise Interrupted("detached; it goes on", back or command_line("wait", handle.uri)) from None
 
 
 _INDENT = " " * 10

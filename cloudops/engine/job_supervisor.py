@@ -209,16 +209,22 @@ def main(arguments: list[str]) -> int:
 
 def _supervise(folder: JobFolder, secrets: int, hello: int) -> int:
     adopt_orphans()
-    with open(secrets, encoding="utf-8") as taking, open(hello, "w", encoding="utf-8") as telling:
-        try:
+    try:
+        with open(secrets, encoding="utf-8") as taking:
             supervisor = Supervisor(folder, json.load(taking))
-            supervisor.begin()
-            telling.write("ok")
-        except (OSError, ValueError) as error:
-            telling.write(f"{error}")
-            return 1
+        supervisor.begin()
+    except (OSError, ValueError) as error:
+        _tell(hello, f"{error}")
+        return 1
+    _tell(hello, "ok")
     supervisor.run()
     return 0
+
+
+def _tell(hello: int, word: str) -> None:
+    """Say a word to the client that waits for it; one that is gone by now (Ctrl-C) must not end the job."""
+    with contextlib.suppress(BrokenPipeError), open(hello, "w", encoding="utf-8") as telling:
+        telling.write(word)
 
 
 def _guard(folder: JobFolder, supervisor: int) -> int:

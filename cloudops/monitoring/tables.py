@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .values import json_safe
 
 if TYPE_CHECKING:
     import polars as pl
+
+Source = TypeVar("Source", Path, bytes)
 
 
 def read_table(path: str | Path) -> pl.DataFrame:
@@ -28,6 +30,19 @@ def read_table(path: str | Path) -> pl.DataFrame:
     if len(frames) == 1:
         return frames[0]
     return _below_one_another(frames, Path(path))
+
+
+def read_csv(content: bytes, name: str) -> pl.DataFrame:
+    """The rows of a CSV file's content, read exactly as :func:`read_table` reads the file.
+
+    Args:
+        content: the bytes.
+        name: what an error calls it.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    return _reading(_csv, content, name, "csv")
 
 
 def columns(path: str | Path) -> list[str]:
@@ -78,11 +93,17 @@ def _readers(rows: int | None = None) -> dict[str, Callable[[Path], pl.DataFrame
 
     return {
         ".parquet": lambda path: pl.read_parquet(path, glob=False, n_rows=rows),
-        ".csv": lambda path: pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False, n_rows=rows),
+        ".csv": lambda path: _csv(path, rows),
         ".json": lambda path: pl.read_json(path, infer_schema_length=None),
         ".jsonl": _json_lines,
         ".ndjson": _json_lines,
     }
+
+
+def _csv(source: Path | bytes, rows: int | None = None) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.read_csv(source, infer_schema_length=None, try_parse_dates=True, glob=False, n_rows=rows)
 
 
 def _json_lines(path: Path) -> pl.DataFrame:
@@ -98,19 +119,22 @@ def _formats() -> str:
 
 
 def _read(file: Path, *, head: bool = False) -> pl.DataFrame:
-    import polars as pl
-
     reader = _readers(1 if head else None).get(file.suffix.lower())
     if reader is None:
         raise ValueError(f"{file}: cannot tell its format from {file.suffix or 'its name'!r}; use a {_formats()} file")
+    return _reading(reader, file, str(file), file.suffix[1:])
+
+
+def _reading(reader: Callable[[Source], pl.DataFrame], source: Source, name: str, kind: str) -> pl.DataFrame:
+    """What ``reader`` makes of ``source``; nothing at all is a table without rows."""
+    import polars as pl
+
     try:
-        return reader(file)
+        return reader(source)
     except pl.exceptions.NoDataError:
         return pl.DataFrame()
     except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
-        raise ValueError(
-            f"{file}: cannot be read as {file.suffix[1:]} ({_first_line(error)}); check or replace it"
-        ) from error
+        raise ValueError(f"{name}: cannot be read as {kind} ({_first_line(error)}); check or replace it") from error
 
 
 def _below_one_another(frames: list[pl.DataFrame], path: Path) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from cloudops.errors import ConfigError
+from cloudops.yamlfile import printable
 
 _FILES = {
     "cloudops.yaml": "cloudops.yaml.txt",
@@ -21,8 +22,17 @@ def scaffold(folder: Path, name: str | None = None) -> list[Path]:
     """Write a project that runs into ``folder``; returns the files.
 
     Raises:
-        ConfigError: a file is there already (nothing is written then), or the name cannot be one.
+        ConfigError: a file is there already (nothing is written then), the name cannot be one, or the folder cannot
+            be written.
     """
+    try:
+        return _scaffold(folder, name)
+    except OSError as error:
+        message = f"no project can be made in {printable(str(folder))}: {error.strerror}"
+        raise ConfigError(message, hint="name a folder that can be written: cloudops init FOLDER") from error
+
+
+def _scaffold(folder: Path, name: str | None) -> list[Path]:
     chosen = name or _from_folder(folder.absolute().name)
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", chosen):
         raise ConfigError(f"{chosen!r} cannot name a project", hint="use a-z, 0-9 and '-', a letter first")

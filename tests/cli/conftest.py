@@ -76,7 +76,7 @@ class Project:
         assert old in text
         (self.folder / "cloudops.yaml").write_text(text.replace(old, new))
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, environ: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a command."""
         return subprocess.Popen(
             [CLI, *arguments],
@@ -85,7 +85,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "80"},
+            env={**os.environ, "COLUMNS": "80", **(environ or {})},
             **options,
         )
 
@@ -104,6 +104,14 @@ class Project:
         assert not any(line.startswith("Traceback") for line in done.stderr.splitlines()), done.stderr
         assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def patched(self, code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command in a process that runs ``code`` first."""
+        script = (
+            f"import sys\n{code}\nsys.argv = ['cloudops', *sys.argv[1:]]\nfrom cloudops.cli.main import main\nmain()"
+        )
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, **given)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """The one document that a command prints with ``-o json``."""

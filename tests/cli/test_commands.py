@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from cloudops.cli.main import SECTIONS
 
-from .conftest import Project
+from .conftest import CLI, Project
 
 COMMANDS = [name for commands in SECTIONS.values() for name in commands]
 
@@ -54,6 +55,21 @@ def test_predict_reads_json_csv_parquet_and_stdin(project: Project, tmp_path: Pa
         assert message in project.run("predict", *arguments, code=2).stderr
     refused = project.run("predict", "--row", '{"y": 1}', code=3)
     assert "KeyError" in refused.stderr or "500" in refused.stderr
+
+
+def test_predict_prints_what_the_model_says_and_reads_standard_input_as_a_file(project: Project) -> None:
+    (project.folder / "src" / "predictor.py").write_text(
+        "def load(m): ...\ndef predict(m, instances): return instances\n"
+    )
+    project.run("run", "--set", "deploy.capture=null", "--set", "monitor=null")
+    table = "who,day\nZoë,2024-01-02\n"
+    (project.folder / "rows.csv").write_text(table)
+    of_file = project.run("predict", "--data", "rows.csv").stdout
+    assert of_file == '{"who": "Zoë", "day": "2024-01-02"}\n'
+    assert project.run("predict", "--data", "-", "--format", "csv", stdin=table).stdout == of_file
+    (project.folder / "rows.csv").write_text("")
+    assert project.run("predict", "--data", "rows.csv").stdout == ""
+    assert project.run("predict", "--data", "-", "--format", "csv", stdin="").stdout == ""
 
 
 def test_plan_creates_nothing_and_shows_the_native_request(project: Project) -> None:
@@ -122,6 +138,36 @@ def test_init_makes_a_project_that_is_valid(project: Project, tmp_path: Path) ->
     assert "my-new-project" in (folder / "cloudops.yaml").read_text()
     project.run("config", "show", "-f", str(folder / "cloudops.yaml"))
     assert "exists already" in project.run("init", str(folder), code=2).stderr
+
+
+@pytest.mark.parametrize("folder", ["/dev/null", "/proc/x", "cloudops.yaml/below"])
+def test_init_in_an_impossible_place_names_it(project: Project, folder: str) -> None:
+    refused = project.json("init", folder, code=2)["error"]
+    assert refused["type"] == "ConfigError"
+    assert refused["message"].startswith(f"no project can be made in {folder}: ")
+
+
+def test_init_in_a_working_directory_that_is_gone(project: Project, tmp_path: Path) -> None:
+    script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" init'
+    done = subprocess.run(["sh", "-c", script, CLI], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no project can be made in .: ")
+
+
+def test_project_files_that_are_none(project: Project) -> None:
+    assert "-f: expected the path of a project file" in project.run("jobs", "-f", "", code=2).stderr
+    os.mkfifo(project.folder / "pipe")
+    for file in ("pipe", "/dev/zero"):
+        assert f"error: {file}: cannot be read: not a regular file" in project.run("jobs", "-f", file, code=2).stderr
+
+
+def test_credentials_of_urls_are_not_shown(project: Project) -> None:
+    project.edit("  params: {lr: 0.1}", "  inputs: {data: 'https://me:hunter2@host.example/data.csv?sig=hunter2'}")
+    project.edit("reference: reference.csv", "reference: https://me:hunter2@host.example/r.csv")
+    for arguments in ([], ["-o", "json"]):
+        shown = project.run("config", "show", *arguments).stdout
+        assert "https://host.example/data.csv?..." in shown
+        assert "hunter2" not in shown
 
 
 def test_completion_completes_commands(project: Project) -> None:

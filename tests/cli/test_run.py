@@ -217,6 +217,27 @@ def test_a_token_guards_the_endpoint_until_it_is_taken_away(project: Project) ->
     assert not token.exists()
 
 
+def test_what_is_emulated_is_said_before_it_begins(project: Project) -> None:
+    project.edit("  envs:", "  resources: {use_spot: true}\n  envs:")
+    for command in ("train", "run"):
+        said = project.run(command).stderr.splitlines()
+        assert said[0] == "! train.resources.use_spot: emulated: nothing interrupts a job on this machine"
+        assert len([line for line in said if line.startswith("! ")]) == 1
+    override = "{deploy: {target_concurrency: 2}, evaluate: {python: python3}}"
+    project.edit("name: small\n", f"name: small\noverrides: {{local: {override}}}\n")
+    for command in ("evaluate", "deploy"):
+        [told, *_] = project.run(command, code=None).stderr.splitlines()
+        assert told.startswith(f"! overrides.local.{command}.")
+
+
+def test_a_model_that_is_named_is_evaluated_where_the_project_trains_none(project: Project) -> None:
+    (project.folder / "given").mkdir()
+    text = (project.folder / "cloudops.yaml").read_text()
+    (project.folder / "cloudops.yaml").write_text(text[: text.index("train:")] + text[text.index("evaluate:") :])
+    project.edit("  command: python evaluate.py", "  code: src\n  command: python evaluate.py")
+    assert project.json("evaluate", "--model", "given")["passed"] is True
+
+
 def test_new_starts_another_job(project: Project) -> None:
     first = project.json("train")
     assert project.json("train")["uri"] == first["uri"]

@@ -147,7 +147,7 @@ def test_aliases_that_end_are_fine() -> None:
         (".", ".: cannot be read: Is a directory"),
         ("a\x00b", "a\\x00b: cannot be read: embedded null byte"),
         ("new\nline.yaml", "new\\nline.yaml: no such file"),
-        ("/dev/zero", "/dev/zero: larger than 1 MiB"),
+        ("/dev/zero", "/dev/zero: cannot be read: not a regular file"),
         ("x/" * 3000, "x/x/"),
     ],
 )
@@ -168,11 +168,19 @@ def test_a_file_without_permission_is_one_line() -> None:
 
 def test_a_pipe_can_be_the_file() -> None:
     """As in ``cloudops plan -f <(generate)``."""
-    os.mkfifo("pipe")
-    writer = threading.Thread(target=lambda: Path("pipe").write_text(SMALL))
-    writer.start()
-    assert load("pipe", environ={}).project.name == "x"
-    writer.join()
+    taking, giving = os.pipe()
+    os.write(giving, SMALL.encode())
+    os.close(giving)
+    try:
+        assert load(f"/dev/fd/{taking}", environ={}).project.name == "x"
+    finally:
+        os.close(taking)
+
+
+def test_a_pipe_that_nobody_may_write_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load(tmp_path / "pipe", environ={})
 
 
 @pytest.mark.parametrize("text", [SMALL, "name: X", "name: [", SMALL + "  code: not/there\n  inputs: {a: nor/this}"])

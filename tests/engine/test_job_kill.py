@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -58,6 +59,26 @@ def test_the_job_goes_on_when_its_client_is_killed(jobs, tmp_path):
     assert client.stdout.readline() == b"started\n"
     client.kill()
     client.communicate()
+    assert job.wait(folder, 20).phase == "succeeded"
+    assert job.log_tail(folder) == ["went on"]
+
+
+class _Interrupted(io.TextIOWrapper):
+    """The client's end of the supervisor's word, with Ctrl-C while it waits for it."""
+
+    def read(self, size=-1):
+        self.close()
+        raise KeyboardInterrupt
+
+
+def test_the_job_goes_on_when_its_client_goes_before_the_supervisor_has_said_ok(jobs, monkeypatch):
+    def opening(file, mode="r", encoding=None):
+        return _Interrupted(open(file, "rb")) if mode == "r" else open(file, mode, encoding=encoding)
+
+    monkeypatch.setattr(job, "open", opening, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.start(python("print('went on')"), secrets={"KEY": "value"})
+    [folder] = jobs.folders
     assert job.wait(folder, 20).phase == "succeeded"
     assert job.log_tail(folder) == ["went on"]
 

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from cloudops.monitoring import batches, read_table
+from cloudops.monitoring.tables import read_csv
 
 FRAME = pl.DataFrame({"a": [1, 2, None], "größe": ["x", "y, z", None]})
 
@@ -119,3 +120,31 @@ def test_batches_are_json():
     assert first["when"] == "2026-01-02T03:04:05+00:00"
     assert (first["day"], first["clock"], first["took"]) == ("2026-01-02", "03:04:00", 120.0)
     assert (first["price"], first["raw"], first["nested"]) == (1.25, "00ff", {"a": [None, 1.0]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"day,n\n2024-01-02,1\n2024-01-03,2\n",
+        b"n\n" + b"1\n" * 500 + b"2.5\n",
+        b"n\n" + b"1\n" * 500 + b"two\n",
+        "\ufeffname\nZoë\n".encode(),
+        b"",
+        b"n\n",
+        b'n\n"1\n',
+        b"a,b\n1\n",
+        b"\xff\xfe\n\x00\x80\n",
+    ],
+)
+def test_content_is_read_as_the_file_is(tmp_path, content):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(content)
+    assert _outcome(lambda: read_csv(content, str(file))) == _outcome(lambda: read_table(file))
+
+
+def _outcome(read):
+    try:
+        frame = read()
+    except ValueError as error:
+        return str(error)
+    return frame.schema, frame.to_dicts()

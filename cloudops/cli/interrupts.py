@@ -1,0 +1,41 @@
+"""What an interrupted command says: what goes on, and the command that goes on from there."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from .output import note, print_error_document
+
+
+class Interrupted(Exception):
+    """A command was interrupted, and knows how to come back to what it did.
+
+    No KeyboardInterrupt: click would make an Abort of that, which carries nothing.
+
+    Args:
+        message: what goes on, or what was not done.
+        command: the command line that goes on from there; by default the one that was interrupted.
+    """
+
+    def __init__(self, message: str = "interrupted; what runs goes on", command: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.command = command or same_command()
+
+
+def same_command(*, without: str | None = None) -> str:
+    """The command line that runs now, as one types it, ``without`` one of its words."""
+    return f"cloudops {shlex.join(word for word in sys.argv[1:] if word != without)}".rstrip()
+
+
+def print_interrupted(error: Interrupted, lead: str = "\n") -> int:
+    """Print what goes on and how to come back to it, ``lead`` ending the line of ``^C``; returns the exit code."""
+    import signal
+
+    # A second Ctrl-C ends the process at once, and with no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    note(f"{lead}{error.message}. To go on from here:")
+    note(f"  {error.command}")
+    print_error_document("Interrupted", error.message, error.command)
+    return 130
