@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--window",
     metavar="DURATION",
-    help="How far back captured requests are read, such as 6h; over that of the project file.",
+    help="How far back captured requests are read, such as 6h; nothing is replayed then.",
 )
 @click.option(
     "--html",
@@ -87,19 +87,32 @@ def _has_project(options: dict[str, Any]) -> bool:
 
 def _without_project(uri: str, given: dict[str, Any]) -> tuple[Session, MonitorSpec]:
     from cloudops.opening import attached_session
-    from cloudops.specs import MonitorSpec
 
     if "reference" not in given:
         hint = "give one with --reference FILE, or the project file with -f"
         raise ConfigError("there is no project file here, so nothing says what to compare with", hint=hint)
-    return attached_session(uri, root=Path.cwd()), MonitorSpec(endpoint=uri, **given)
+    return attached_session(uri, root=Path.cwd()), _spec({"endpoint": uri, **given})
 
 
 def _changed(session: Session, given: dict[str, Any]) -> MonitorSpec | None:
-    """What the project file says with the flags' values in it; None where there are none."""
+    """What the project file says with the flags' values in it; None where there are none.
+
+    A window is of what was captured before, so nothing is replayed then.
+    """
     if not given:
         return None
+    configured = session.config.project.monitor if session.config else None
+    values = dict(configured) if configured is not None else {}
+    return _spec({**values, **given, **({"replay": {}} if "window" in given else {})})
+
+
+def _spec(values: dict[str, Any]) -> MonitorSpec:
+    from pydantic import ValidationError
+
+    from cloudops.problems import describe
     from cloudops.specs import MonitorSpec
 
-    configured = session.config.project.monitor if session.config else None
-    return (configured or MonitorSpec()).model_copy(update=given)
+    try:
+        return MonitorSpec(**values)
+    except ValidationError as error:
+        raise ConfigError(describe(error, MonitorSpec, values, ("monitor",))[1]) from None

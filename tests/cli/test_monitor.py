@@ -57,8 +57,10 @@ def test_flags_go_before_the_project_file(project: Project, uri: str) -> None:
     )
     assert done.returncode == 1
     assert json.loads(done.stdout)["drifted"] == ["x"]
-    arguments = ["monitor", uri, "--set", "monitor.replay={}", "--window", "90m"]
-    assert [period["label"] for period in project.json(*arguments)["periods"]] == ["last 90m"]
+    assert [period["label"] for period in project.json("monitor", uri, "--window", "90m")["periods"]] == ["last 90m"]
     project.edit("monitor:\n  reference: reference.csv\n  replay: {today: today.csv}\n", "")
     assert project.json("monitor", "--reference", "reference.csv")["verdict"] == "ok"
     assert "has no monitor" in project.run("monitor", code=2).stderr
+    assert (
+        "monitor: expected something to check: a reference" in project.run("monitor", "--window", "1h", code=2).stderr
+    )
