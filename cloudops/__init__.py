@@ -5,7 +5,9 @@ The public names are loaded when they are first used, so that ``import cloudops`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# Type checkers take it for true. Importing typing for it would cost more than all the rest here, and while this is
+# imported a Ctrl-C of the command line is still a traceback.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .errors import CloudopsError
@@ -81,7 +83,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

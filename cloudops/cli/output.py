@@ -35,7 +35,7 @@ def document_of_items(items: Iterable[Any]) -> None:
             text, lead = f"{lead}\n  {as_json(item)}", ","
             _print_document(text)
     finally:
-        if lead == ",":
+        if _document_printed:
             _print_document("\n]\n")
     if lead == "[":
         _print_document("[]\n")
