@@ -3,6 +3,7 @@
 A plan rests ("settled") until the desired generation changes. Then every version of the new target is started beside
 what runs ("starting"); once ready, traffic moves, for a deployment with a bake after a watched time ("baking"). A
 version that does not become ready, or answers badly during its bake, sends the plan back to the last settled weights.
+It fails as a whole only where nothing has ever served: what is live is worth more than what was asked for.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ _CRASHES_IN_BAKE = 3
 
 @dataclass(frozen=True)
 class Seen:
-    """What the supervisor sees of one version. ``given_up`` says why it will not become ready, "" otherwise."""
+    """What the supervisor sees of one version. ``given_up`` says why it will not become ready, "" otherwise.
+
+    ``served``: a replica has been ready since the version was last started.
+    """
 
     ready: int = 0
     wanted: int = 1
+    served: bool = False
     preparing: bool = False
     crashes: int = 0
     given_up: str = ""
@@ -154,12 +159,13 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
 
 
 def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -> Plan:
-    waiting = {name: seen.get(name, Seen()) for name in plan.target if not seen.get(name, Seen()).complete}
+    looks = {name: seen.get(name, Seen()) for name in plan.target}
+    waiting = {name: version for name, version in looks.items() if not _arrived(plan, name, version)}
     if not waiting:
         return _move(plan, desired, now)
     for name, version in waiting.items():
         if version.given_up:
-            return _refuse(plan, name, version.given_up)
+            return _refuse(plan, seen, name, version.given_up)
     if any(version.preparing for version in waiting.values()):
         return replace(plan, deadline=None, reason=f"preparing version {', '.join(waiting)}")
     timeout = max(desired.versions[name].readiness_timeout for name in waiting)
@@ -169,7 +175,18 @@ def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -
         return plan
     name, version = next(iter(waiting.items()))
     said = f": {version.last_words}" if version.last_words else ""
-    return _refuse(plan, name, f"did not become ready in {timeout:g} s{said}")
+    return _refuse(plan, seen, name, f"did not become ready in {timeout:g} s{said}")
+
+
+def _arrived(plan: Plan, name: str, version: Seen) -> bool:
+    """Whether a version of the target may have its traffic.
+
+    A new one has to be complete. A live one is taken with what it has: a replica that cannot be restarted must not
+    stand in the way of traffic that goes back to the others, nor must the version be left for having none.
+    """
+    if name not in plan.stable or not version.served:
+        return version.complete
+    return version.ready > 0 or plan.action in ("traffic", "rollback")
 
 
 def _move(plan: Plan, desired: Desired, now: float) -> Plan:
@@ -196,31 +213,26 @@ def _bake(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) ->
         version = seen.get(name, Seen())
         # A crash may be an accident; one that nothing has made up for when the bake is over is not.
         if version.crashes >= _CRASHES_IN_BAKE or (over and version.crashes and plan.deadline is not None):
-            return _refuse(plan, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
+            return _refuse(plan, seen, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
     rate = plan.errors / max(plan.requests, 1)
     if plan.requests >= policy.min_requests and rate > policy.max_error_rate:
         why = (
             f"answered {plan.errors} of {plan.requests} requests with a server error during its bake "
             f"({rate:.0%}, allowed {policy.max_error_rate:.0%})"
         )
-        return _refuse(plan, min(plan.candidates), why)
+        return _refuse(plan, seen, min(plan.candidates), why)
     return _settle(plan) if over else plan
 
 
-def _refuse(plan: Plan, name: str, why: str) -> Plan:
-    failed = {**plan.failed, name: why}
-    if not plan.stable or not plan.candidates:
+def _refuse(plan: Plan, seen: Mapping[str, Seen], name: str, why: str) -> Plan:
+    serving = any(version.served or version.ready for live in plan.stable if (version := seen.get(live, Seen())))
+    if not plan.stable or not (plan.candidates or serving):
+        failed = {**plan.failed, name: why}
         return replace(plan, stage="failed", weights={}, stable={}, reason=f"version {name} {why}", failed=failed)
-    return replace(
-        plan,
-        stage="settled",
-        weights=dict(plan.stable),
-        target=dict(plan.stable),
-        deadline=None,
-        reason=f"rolled back: version {name} {why}",
-        failed=failed,
-        refused=name,
-    )
+    rest = replace(plan, stage="settled", weights=dict(plan.stable), target=dict(plan.stable), deadline=None)
+    if name not in plan.candidates:
+        return replace(rest, reason=f"version {name} {why}")
+    return replace(rest, reason=f"rolled back: version {name} {why}", failed={**plan.failed, name: why}, refused=name)
 
 
 def _settle(plan: Plan) -> Plan:

@@ -66,6 +66,10 @@ class Pool:
             replica.ready = replica.was_ready = self.was_ready = True
         self._watch(replica)
 
+    def keep(self) -> None:
+        """It is live: from now on it is tried again and again, however often it fails."""
+        self.was_ready, self.given_up = True, ""
+
     async def look(self) -> None:
         """Probe every replica once."""
         found = [slot.replica for slot in self.slots if slot.replica is not None]
@@ -128,6 +132,7 @@ class Pool:
         return Seen(
             ready=ready,
             wanted=self.wanted,
+            served=self.was_ready,
             preparing=not self.prepared,
             crashes=sum(slot.crashes for slot in self.slots),
             given_up=self.given_up,

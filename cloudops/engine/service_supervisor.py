@@ -82,6 +82,9 @@ class Supervisor:
         self.plan = advance(self.plan, self.desired, self._seen(), now)
         for name in self.plan.running | set(self.pools):
             self._pool(name).run(self._wanted(name, now))
+        if self.plan.stage == "settled":
+            for name in self.plan.weights:
+                self.pools[name].keep()
         for pool in self.pools.values():
             pool.step(now)
         self.link.route(service_routes.routes(self.plan, self.pools))

@@ -113,7 +113,7 @@ def announce(port):
 
 def main():
     print(f"serving ü {SETTINGS.get('SECRET', '')}", flush=True)
-    if "EXIT" in SETTINGS:
+    if "EXIT" in SETTINGS or os.path.exists(SETTINGS.get("EXIT_FILE", "")):
         raise RuntimeError("the model file is damaged")
     time.sleep(float(SETTINGS.get("START_DELAY", "0")))
     server = Server((SETTINGS["CLOUDOPS_HOST"], int(SETTINGS["CLOUDOPS_PORT"])), Handler)

@@ -13,6 +13,8 @@ from cloudops.engine.service_types import Desired, Rollout, ServiceConflict, Ver
 
 READY = Seen(ready=1)
 WAITING = Seen(ready=0)
+LAME = Seen(ready=1, wanted=2, served=True)
+DOWN = Seen(ready=0, served=True)
 
 
 def _desired() -> Desired:
@@ -252,3 +254,58 @@ def test_resumed_endpoint_that_does_not_come_up_fails() -> None:
     one.want({"a": 1.0}, "resume")
     one.step(a=WAITING)
     assert one.step(31).stage == "failed"
+
+
+@pytest.mark.parametrize("action", ["traffic", "deploy"])
+def test_live_version_counts_with_the_replicas_that_it_has(action: str) -> None:
+    one = Endpoint().live("a")
+    one.step(a=LAME)
+    one.want({"a": 1.0}, action)
+    one.step()
+    assert (one.plan.stage, one.plan.weights, one.plan.reason) == ("settled", {"a": 1.0}, "")
+
+
+def test_rollback_out_of_a_bake_needs_no_complete_version_to_go_back_to() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(bake=60))
+    one.step(a=LAME, b=READY)
+    one.want(fallback(one.plan, one.desired), "rollback")
+    one.step()
+    assert (one.plan.stage, one.plan.weights, one.plan.reason) == ("settled", {"a": 1.0}, "rolled back to version a")
+
+
+def test_traffic_may_go_back_to_a_live_version_that_is_down() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.want({"a": 1.0}, "traffic")
+    assert one.step(a=DOWN).weights == {"a": 1.0}
+
+
+def test_stopped_version_has_to_be_complete_before_it_gets_traffic_again() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 1.0}, "traffic")
+    one.step(a=LAME)
+    assert (one.plan.stage, one.plan.weights) == ("starting", {"b": 1.0})
+    one.step(31)
+    assert (one.plan.stage, one.plan.weights) == ("settled", {"b": 1.0})
+    assert one.plan.reason == "rolled back: version a did not become ready in 30 s"
+
+
+def test_live_version_that_is_down_is_waited_for_when_it_is_deployed_again_and_kept() -> None:
+    one = Endpoint().live("a")
+    one.want({"a": 1.0})
+    assert one.step(a=DOWN).stage == "starting"
+    one.step(31)
+    assert (one.plan.stage, one.plan.weights, one.plan.refused) == ("settled", {"a": 1.0}, "")
+    assert one.plan.reason == "version a did not become ready in 30 s"
+
+
+def test_resumed_endpoint_keeps_what_came_up() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.want({"a": 0.5, "b": 0.5}, "resume")
+    one.step(a=READY, b=WAITING)
+    assert one.step(31).weights == {"a": 0.5, "b": 0.5}
+    assert (one.plan.stage, one.plan.reason) == ("settled", "version b did not become ready in 30 s")
