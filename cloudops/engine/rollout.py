@@ -8,7 +8,7 @@ It fails as a whole only where nothing has ever served: what is live is worth mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ _CRASHES_IN_BAKE = 3
 class Seen:
     """What the supervisor sees of one version. ``given_up`` says why it will not become ready, "" otherwise.
 
-    ``served``: a replica has been ready since the version was last started.
+    ``served``: a replica has been ready since the version was last started. ``down``: none is, and those that are
+    started in its place fail.
     """
 
     ready: int = 0
@@ -30,6 +31,7 @@ class Seen:
     served: bool = False
     preparing: bool = False
     crashes: int = 0
+    down: bool = False
     given_up: str = ""
     last_words: str = ""
 
@@ -112,8 +114,7 @@ def phase(plan: Plan, seen: Mapping[str, Seen]) -> Phase:
     if plan.stage == "failed":
         return "failed"
     if plan.stage == "settled":
-        lame = [name for name in plan.weights if seen.get(name, Seen()).ready == 0]
-        return "degraded" if lame else "ready"
+        return _health([seen.get(name, Seen()) for name in plan.weights])
     if not plan.stable:
         return "creating"
     return "rolling_back" if plan.action == "rollback" else "updating"
@@ -137,6 +138,14 @@ def fallback(plan: Plan, desired: Desired) -> dict[str, float]:
             f"nothing to roll back to: no version was live before {newest or next(iter(desired.target), 'this one')}"
         )
     return {plan.history[place - 1]: 1.0}
+
+
+def _health(live: Sequence[Seen]) -> Phase:
+    if any(version.down for version in live):
+        return "down"
+    if any(version.ready == 0 for version in live):
+        return "recovering"
+    return "degraded" if any(version.crashes and not version.complete for version in live) else "ready"
 
 
 def _begin(plan: Plan, desired: Desired) -> Plan:

@@ -71,7 +71,8 @@ def deploy(
 ) -> int:
     """Serve ``version``: the first one at once, a later one beside the old until it is ready, then by ``rollout``.
 
-    The same version again changes nothing, unless it was refused or its processes are gone: then it is tried again.
+    The same version again changes nothing, unless it was refused, is down or its processes are gone: then it is tried
+    again.
     Only a version that was refused and never live may come back under its name as something else.
     Returns the generation to wait for; see :class:`ServiceState`. ``port`` None keeps the endpoint's, or takes a free
     one. ``token`` None keeps the endpoint's, "" removes it. ``secrets`` are variables of this version's replicas; like

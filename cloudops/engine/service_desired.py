@@ -35,7 +35,7 @@ def deployed(
         raise ServiceConflict(
             f"version {version.name} is deployed already and differs; a change needs a new version name"
         )
-    if before.target == target and running and not refused:
+    if before.target == target and running and not refused and not _down(paths):
         return before
     versions = {**_kept(before, plan), version.name: version}
     return replace(
@@ -67,6 +67,12 @@ def latest_plan(paths: Paths) -> Plan:
     """The rollout as the supervisor last wrote it."""
     value = read_json(paths.observed)
     return Plan.from_json(value["plan"]) if value and "plan" in value else Plan()
+
+
+def _down(paths: Paths) -> bool:
+    """Whether nothing serves: deploying again is then more than a repeated call, and starts what is missing at once."""
+    value = read_json(paths.observed)
+    return bool(value) and value.get("phase") == "down"
 
 
 def _first(paths: Paths, deleted: Desired | None, version: VersionSpec, rollout: Rollout, port: int | None) -> Desired:

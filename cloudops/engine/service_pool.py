@@ -29,7 +29,10 @@ _FIRST_PROBES = 0.1
 
 @dataclass
 class Slot:
-    """A replica's place; ``crashes`` in a row, ``restarts`` ever, ``next_start`` the epoch second of the next try."""
+    """A replica's place; ``crashes`` in a row, ``restarts`` ever, ``next_start`` the epoch second of the next try.
+
+    ``futile``: the last replica here ended without ever having been ready.
+    """
 
     index: int
     replica: Replica | None = None
@@ -37,6 +40,12 @@ class Slot:
     crashes: int = 0
     next_start: float = 0.0
     reason: str = ""
+    futile: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is started here next will most likely fail too; one crash may be an accident."""
+        return self.futile or self.crashes > _WORTH_WAITING
 
 
 @dataclass
@@ -69,6 +78,12 @@ class Pool:
     def keep(self) -> None:
         """It is live: from now on it is tried again and again, however often it fails."""
         self.was_ready, self.given_up = True, ""
+
+    def retry(self) -> None:
+        """It was asked for again: start what is missing at once and with a clean record."""
+        self.given_up = ""
+        for slot in self.slots:
+            slot.crashes, slot.next_start, slot.futile = 0, 0.0, False
 
     async def look(self) -> None:
         """Probe every replica once."""
@@ -135,7 +150,8 @@ class Pool:
             served=self.was_ready,
             preparing=not self.prepared,
             crashes=sum(slot.crashes for slot in self.slots),
-            given_up=self.given_up,
+            down=ready == 0 and self.wanted > 0 and (bool(self.given_up) or self._all(lambda slot: slot.lost)),
+            given_up=self.given_up or ("" if ready else self._hopeless()),
             last_words=next(self._words(), "") if ready < self.wanted else "",
         )
 
@@ -158,6 +174,14 @@ class Pool:
             )
         for one in self.ending:
             yield ReplicaState(one.index, one.pid, one.port, False, 0, one.started)
+
+    def _all(self, condition: Callable[[Slot], bool]) -> bool:
+        return bool(self.slots) and all(condition(slot) for slot in self.slots)
+
+    def _hopeless(self) -> str:
+        """Why a version that served once will not be ready soon, or "": it goes on trying, but nobody need wait."""
+        attempts = self.policy.start_attempts
+        return self.trouble() if self._all(lambda slot: slot.futile and slot.crashes >= attempts) else ""
 
     def _words(self) -> Iterator[str]:
         for slot in self.slots:
@@ -244,13 +268,15 @@ class Pool:
 
     def _replace(self, slot: Slot, reason: str, now: float) -> None:
         """End a replica that harms, and start another in its place."""
-        assert slot.replica is not None
-        slot.replica.tell()
-        slot.replica.ending_since = now - GRACE + SHORT_GRACE
-        self._retire(slot)
+        replica = slot.replica
+        assert replica is not None
+        replica.tell()
+        replica.ending_since = now - GRACE + SHORT_GRACE
         self._failed(slot, reason, now)
+        self._dismiss(replica)
 
     def _failed(self, slot: Slot, reason: str, now: float) -> None:
+        slot.futile = slot.replica is None or not slot.replica.was_ready
         slot.replica = None
         slot.reason = reason
         slot.restarts += 1
@@ -262,10 +288,13 @@ class Pool:
 
     def _retire(self, slot: Slot) -> None:
         if slot.replica is not None:
-            self._unwatch(slot.replica)
-            slot.replica.ready = False
-            self.ending.append(slot.replica)
+            self._dismiss(slot.replica)
             slot.replica = None
+
+    def _dismiss(self, replica: Replica) -> None:
+        self._unwatch(replica)
+        replica.ready = False
+        self.ending.append(replica)
 
     def _discard(self, replica: Replica) -> None:
         replica.kill()

@@ -93,10 +93,13 @@ def replicas(before: Mapping[str, Any] | None) -> dict[tuple[str, int], ReplicaS
 
 def _reason(plan: Plan, phase: Phase, versions: tuple[VersionState, ...]) -> str:
     troubles = [f"version {one.name}: {one.reason}" for one in versions if one.reason and one.state != "failed"]
-    if phase == "degraded":
-        lame = ", ".join(name for name in plan.weights)
-        return "; ".join(troubles) or f"version {lame}: no replica is ready"
+    if phase in ("recovering", "down") and not troubles:
+        troubles = [f"version {one.name}: no replica is ready" for one in versions if one.traffic and not _ready(one)]
     return "; ".join(part for part in (plan.reason, *troubles) if part)
+
+
+def _ready(version: VersionState) -> int:
+    return sum(replica.ready for replica in version.replicas)
 
 
 def _version(name: str, plan: Plan, pool: Pool | None) -> VersionState:

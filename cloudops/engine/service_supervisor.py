@@ -79,7 +79,10 @@ class Supervisor:
             return
         self.gate.step()
         self.plan = count(self.plan, self.link.take_counts())
-        self.plan = advance(self.plan, self.desired, self._seen(), now)
+        before, self.plan = self.plan, advance(self.plan, self.desired, self._seen(), now)
+        if before.generation != self.plan.generation and self.plan.action == "deploy":
+            for name in self.plan.target:
+                self._pool(name).retry()
         for name in self.plan.running | set(self.pools):
             self._pool(name).run(self._wanted(name, now))
         if self.plan.stage == "settled":
@@ -184,8 +187,8 @@ class Supervisor:
 
     def _publish(self) -> None:
         state = service_report.state(self.desired, self.plan, self.pools)
-        if state.phase == "ready" and (trouble := self.gate.trouble()):
-            state = replace(state, phase="degraded", reason=trouble)
+        if state.phase in ("ready", "degraded") and (trouble := self.gate.trouble()):
+            state = replace(state, phase="down", reason=trouble)
         router = self.gate.process.pid if self.gate.process else None
         self.board.show(state, self.plan, supervisor=os.getpid(), router=router)
 

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-Phase = Literal["creating", "updating", "ready", "degraded", "rolling_back", "failed", "deleting", "deleted"]
+Phase = Literal[
+    "creating",
+    "updating",
+    "rolling_back",
+    "ready",
+    "degraded",  # every version with traffic serves, not all with the replicas that they should have
+    "recovering",  # a version with traffic has no replica that is ready, and one is just coming back
+    "down",  # a version with traffic has no replica that is ready, and they keep failing; it goes on trying
+    "failed",
+    "deleting",
+    "deleted",
+]
 VersionPhase = Literal["starting", "live", "baking", "draining", "stopped", "failed"]
 
 
@@ -15,8 +26,8 @@ class ServiceConflict(RuntimeError):
     """What was asked for contradicts the state of the endpoint; nothing has changed."""
 
 
-#: Phases in which an endpoint has come to rest; it may still leave "degraded" by itself.
-SETTLED: frozenset[str] = frozenset({"ready", "degraded", "failed", "deleted"})
+#: Phases in which an endpoint has come to rest; it may still leave "degraded" and "down" by itself.
+SETTLED: frozenset[str] = frozenset({"ready", "degraded", "down", "failed", "deleted"})
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 

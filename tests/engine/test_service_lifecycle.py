@@ -318,7 +318,7 @@ def test_sick_replica_is_replaced(one: Endpoint) -> None:
     sick.touch()
     until(lambda: one.state.version("v1").replicas[0].restarts >= 1)
     degraded = one.state
-    assert (degraded.phase, degraded.version("v1").state) == ("degraded", "live")
+    assert (degraded.phase, degraded.version("v1").state) == ("recovering", "live")
     sick.unlink()
     until(lambda: one.state.phase == "ready")
     assert one.ask().value["pid"] != state.version("v1").replicas[0].pid
@@ -332,10 +332,33 @@ def test_crash_loop_backs_off_and_says_why(one: Endpoint, tmp_path: Path) -> Non
     one.up(spec("v1", argv=(sys.executable, "-c", program)))
     broken.touch()
     one.kill(one.ask().value["pid"])
-    state = until(lambda: (found := one.state).phase == "degraded" and "4 times" in found.reason and found)
+    state = until(lambda: (found := one.state).phase == "down" and "4 times" in found.reason and found)
     assert "version v1: replica 0 ended 4 times in a row (exit code 1: the licence has expired)" in state.reason
     broken.unlink()
     until(lambda: one.state.phase == "ready", what="it recovers by itself")
+
+
+def test_crash_that_is_made_up_for_is_never_seen_as_an_endpoint_that_is_down(one: Endpoint) -> None:
+    pid = one.up(spec("v1", env={"START_DELAY": "0.3"})).version("v1").replicas[0].pid
+    one.kill(pid)
+    seen = set()
+    until(lambda: seen.add(one.state.phase) or one.state.version("v1").replicas[0].restarts == 1)
+    until(lambda: seen.add(one.state.phase) or one.state.phase == "ready")
+    assert seen == {"ready", "recovering"}
+
+
+def test_endpoint_that_is_down_is_tried_at_once_when_it_is_deployed_again(one: Endpoint, tmp_path: Path) -> None:
+    broken, slow = tmp_path / "broken", replace(FAST, backoff=60.0, backoff_max=60.0)
+    version = spec("v1", env={"EXIT_FILE": str(broken)})
+    pid = one.up(version, policy=slow).version("v1").replicas[0].pid
+    broken.touch()
+    one.kill(pid)
+    state = until(lambda: (found := one.state).phase == "down" and found)
+    assert "version v1: replica 0 ended 2 times in a row (exit code 1" in state.reason
+    assert one.up(version, policy=replace(slow, backoff=0.1)).phase == "down", "it is still broken"
+    broken.unlink()
+    assert one.up(version, policy=replace(slow, backoff=0.1)).phase == "ready"
+    assert one.ask().status == 200
 
 
 def test_router_that_cannot_start_is_told(one: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +367,7 @@ def test_router_that_cannot_start_is_told(one: Endpoint, tmp_path: Path, monkeyp
     (broken / "aiohttp.py").write_text("raise ImportError('aiohttp is not for this Python')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
     service.deploy(one.directory, spec("v1"), policy=FAST)
-    state = until(lambda: (found := one.state).phase == "degraded" and found)
+    state = until(lambda: (found := one.state).phase == "down" and found)
     assert state.reason == f"the router does not start; see {Path(os.path.realpath(one.directory)) / 'router.log'}"
     (broken / "aiohttp.py").unlink()
     assert until(lambda: one.state.phase == "ready" and one.ask()).status == 200, "mended without a restart"

@@ -245,8 +245,27 @@ def test_split_waits_for_stopped_versions() -> None:
 def test_live_version_without_replicas_is_degraded() -> None:
     one = Endpoint().live("a")
     one.step(a=WAITING)
-    assert phase(one.plan, one.seen) == "degraded"
+    assert phase(one.plan, one.seen) == "recovering"
     assert one.step(1000).weights == {"a": 1.0}, "what is live is not given up"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (READY, READY, "ready"),
+        (READY, Seen(ready=1, wanted=2), "ready"),  # it is growing
+        (READY, Seen(ready=1, wanted=2, crashes=1), "degraded"),
+        (READY, Seen(ready=0, crashes=1), "recovering"),
+        (READY, Seen(ready=0, crashes=2, down=True), "down"),
+        (Seen(ready=0, crashes=1), Seen(ready=0, crashes=2, down=True), "down"),
+    ],
+)
+def test_phase_tells_who_serves(first: Seen, second: Seen, expected: str) -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.step(a=first, b=second)
+    assert phase(one.plan, one.seen) == expected
 
 
 def test_resumed_endpoint_that_does_not_come_up_fails() -> None:

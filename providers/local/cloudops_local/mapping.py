@@ -39,6 +39,8 @@ _SERVICE_PHASES = {
     "rolling_back": Phase.UPDATING,
     "ready": Phase.READY,
     "degraded": Phase.READY,
+    "recovering": Phase.UPDATING,
+    "down": Phase.FAILED,
     "failed": Phase.FAILED,
     "deleting": Phase.DELETING,
     "deleted": Phase.DELETED,
