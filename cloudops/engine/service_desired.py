@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from secrets import token_hex
 from typing import Any
 
 from .files import read_json
@@ -79,7 +80,16 @@ def _first(paths: Paths, deleted: Desired | None, version: VersionSpec, rollout:
     """A new endpoint; where one was deleted in this directory, generations go on and its state is forgotten."""
     paths.observed.unlink(missing_ok=True)
     generation = deleted.generation + 1 if deleted else 1
-    return Desired(generation, port or 0, time.time(), {version.name: version}, {version.name: 1.0}, "deploy", rollout)
+    return Desired(
+        generation,
+        port or 0,
+        time.time(),
+        {version.name: version},
+        {version.name: 1.0},
+        "deploy",
+        rollout,
+        life=token_hex(8),
+    )
 
 
 def _kept(desired: Desired, plan: Plan) -> dict[str, VersionSpec]:

@@ -53,6 +53,7 @@ class Pool:
     """Version ``spec`` with its processes. ``step`` is called several times a second with the time (epoch seconds)."""
 
     paths: Paths
+    life: str
     spec: VersionSpec
     secrets: Mapping[str, str]
     policy: Policy
@@ -210,8 +211,8 @@ class Pool:
         return True
 
     def _start_setup(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        log = self.paths.setup_log(self.spec.name)
-        return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, tied=True)
+        log, labels = self.paths.setup_log(self.spec.name), (self.life,)
+        return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, labels=labels, tied=True)
 
     def _end_setup(self) -> None:
         if self._setup is not None:
@@ -231,7 +232,7 @@ class Pool:
 
     def _start(self, slot: Slot, now: float) -> None:
         try:
-            slot.replica = service_replica.start(self.paths, self.spec, self.secrets, slot.index)
+            slot.replica = service_replica.start(self.paths, self.life, self.spec, self.secrets, slot.index)
         except OSError as error:
             self._failed(slot, f"cannot be started: {error}", now)
             return

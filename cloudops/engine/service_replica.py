@@ -99,8 +99,8 @@ class Replica:
                 self.ready_file.parent.rmdir()
 
 
-def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
-    """Start a replica of ``spec`` in place ``index``.
+def start(paths: Paths, life: str, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
+    """Start a replica of ``spec`` in place ``index``, for the endpoint with that ``life``.
 
     Raises:
         OSError: the shim could not be started (no memory, too many processes).
@@ -117,7 +117,7 @@ def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: in
         "CLOUDOPS_CAPTURE_SAMPLE": f"{spec.capture_sample:g}",
     }
     log = paths.log(spec.name, index)
-    child = run(paths, spec, spec.argv, own, secrets, log, labels=(spec.name, str(index), str(ready_file)))
+    child = run(paths, spec, spec.argv, own, secrets, log, labels=(life, spec.name, str(index), str(ready_file)))
     replica = Replica(spec.name, index, ProcessId.of(child.pid), ready_file, log)
     replica.child = child
     return replica
@@ -131,7 +131,7 @@ def run(
     secrets: Mapping[str, str],
     log: Path,
     *,
-    labels: tuple[str, ...] = (),
+    labels: tuple[str, ...],
     tied: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` as version ``spec`` would be, under a shim that logs to ``log``.

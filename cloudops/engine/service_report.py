@@ -26,6 +26,11 @@ class Board:
         self._shown: dict[str, Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._next_try = 0.0
+        self._desired: dict[str, Any] = {}
+
+    def follow(self, desired: Desired) -> None:
+        """From now on show beside the state what clients want: it is needed where their own file is damaged."""
+        self._desired = desired.to_json()
 
     def load(self) -> dict[str, Any] | None:
         """What an earlier supervisor left, or None where that is nothing or damaged."""
@@ -44,6 +49,7 @@ class Board:
             OSError: it could not be written; the next call tries again after a second.
         """
         value = {**asdict(replace(state, supervisor=supervisor, router=router)), "plan": plan.to_json()}
+        value["desired"] = self._desired
         if value == self._shown and self._stamp == self._on_disk():
             return
         if time.monotonic() < self._next_try:

@@ -131,7 +131,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Desired:
-    """What clients want: the content of ``desired.json``. ``target`` is the share of traffic by version (sum 1)."""
+    """What clients want: the content of ``desired.json``. ``target`` is the share of traffic by version (sum 1).
+
+    ``life`` tells this endpoint from every other that is ever deployed in the same directory; its processes carry it.
+    """
 
     generation: int
     port: int
@@ -144,6 +147,7 @@ class Desired:
     secret_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     token: bool = False
     deleted: bool = False
+    life: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; it holds the names of secrets, never their values."""

@@ -298,8 +298,7 @@ class LocalClient:
 
         folder = self.layout.endpoint(ref.id)
         with self._alone("endpoints", ref.id):
-            if folder.exists():
-                service.delete(folder, wait=_ENDING)
+            service.delete(folder, wait=_ENDING)  # where the folder was removed, its processes may be left
             remove(folder)
             remove(self.layout.versions(ref.id))
             self.index.remove("endpoints", ref.id)
