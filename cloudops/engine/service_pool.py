@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import service_replica
-from .process import ProcessId, end_group
 from .rollout import Seen
 from .service_paths import Paths
 from .service_replica import Replica
 from .service_scale import Scaler
+from .service_setup import Command, Setup
 from .service_shim import describe, last_words
 from .service_types import Policy, ReplicaState, VersionSpec
 
@@ -62,15 +62,17 @@ class Pool:
     slots: list[Slot] = field(default_factory=list)
     ending: list[Replica] = field(default_factory=list)
     was_ready: bool = False
-    prepared: bool = False
     given_up: str = ""
-    _setup: subprocess.Popen[bytes] | None = None
-    _setup_next: int = 0
+    problem: str = ""
+    _setup_due: float = 0.0
     _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._setup = Setup(self.spec.setup, self._start_setup)
 
     def adopt(self, replica: Replica, before: ReplicaState | None) -> None:
         """Take over a running replica that another supervisor started and left in state ``before``."""
-        self.prepared = True
+        self._setup.skip()
         self.slots.append(Slot(replica.index, replica, restarts=before.restarts if before else 0))
         if before is not None and replica.announced() and replica.pid == before.pid and before.ready:
             replica.ready = replica.was_ready = self.was_ready = True
@@ -82,7 +84,7 @@ class Pool:
 
     def retry(self) -> None:
         """It was asked for again: start what is missing at once and with a clean record."""
-        self.given_up = ""
+        self.given_up, self.problem, self._setup_due = "", "", 0.0
         for slot in self.slots:
             slot.crashes, slot.next_start, slot.futile = 0, 0.0, False
 
@@ -97,13 +99,13 @@ class Pool:
         if wanted == 0:
             for slot in self.slots:
                 self._retire(slot)
-            self.slots, self.was_ready, self.given_up = [], False, ""
-            self._end_setup()
+            self.slots, self.was_ready, self.given_up, self.problem = [], False, "", ""
+            self._setup.end()
 
     def step(self, now: float) -> None:
         """Notice what ended, start what is missing, retire what is too much."""
         self._bury(now)
-        if self.wanted and not self.given_up and self._prepare():
+        if self.wanted and not self.given_up and self._prepare(now):
             self._fill(now)
         while len(self.slots) > self.wanted:
             self._retire(self.slots.pop())
@@ -149,20 +151,21 @@ class Pool:
             ready=ready,
             wanted=self.wanted,
             served=self.was_ready,
-            preparing=not self.prepared,
+            preparing=not self._setup.done,
             crashes=sum(slot.crashes for slot in self.slots),
-            down=ready == 0 and self.wanted > 0 and (bool(self.given_up) or self._all(lambda slot: slot.lost)),
-            given_up=self.given_up or ("" if ready else self._hopeless()),
+            down=ready == 0 and self.wanted > 0 and self._down(),
+            given_up=self.given_up or ("" if ready else self.problem or self._hopeless()),
             last_words=next(self._words(), "") if ready < self.wanted else "",
         )
 
     def trouble(self) -> str:
-        """One line about replicas that keep failing, or ""."""
-        return "; ".join(
+        """One line about what keeps failing, or ""."""
+        ends = (
             f"replica {slot.index} ended {slot.crashes} times in a row ({slot.reason})"
             for slot in self.slots
             if slot.crashes > 1
         )
+        return "; ".join(filter(None, (self.problem, *ends)))
 
     def states(self) -> Iterator[ReplicaState]:
         """Its replicas as readers see them, those that are ending last."""
@@ -175,6 +178,10 @@ class Pool:
             )
         for one in self.ending:
             yield ReplicaState(one.index, one.pid, one.port, False, 0, one.started)
+
+    def _down(self) -> bool:
+        """Whether none will be ready soon; while it is being set up once more there is hope."""
+        return bool(self.given_up or self.problem) or (self._setup.done and self._all(lambda slot: slot.lost))
 
     def _all(self, condition: Callable[[Slot], bool]) -> bool:
         return bool(self.slots) and all(condition(slot) for slot in self.slots)
@@ -190,36 +197,30 @@ class Pool:
             if words:
                 yield words
 
-    def _prepare(self) -> bool:
+    def _prepare(self, now: float) -> bool:
         """Run the set-up commands one after the other; True when the version can start."""
-        while not self.prepared:
-            if self._setup is None:
-                if self._setup_next == len(self.spec.setup):
-                    self.prepared = True
-                    return True
-                self._setup = self._start_setup(self.spec.setup[self._setup_next])
-            code = self._setup.poll()
-            if code is None:
-                return False
-            self._setup = None
-            self._setup_next += 1
-            if code != 0:
-                self._setup_next = 0
+        if self._setup.done or now < self._setup_due:
+            return self._setup.done
+        try:
+            if self._setup.step():
+                self.problem = ""
+            elif self._setup.code:
                 words = last_words(self.paths.setup_log(self.spec.name))
-                self.given_up = f"could not be set up: {describe(code)}" + (f": {words}" if words else "")
-                return False
-        return True
+                self._setup_failed(describe(self._setup.code) + (f": {words}" if words else ""), now)
+        except OSError as error:
+            self._setup_failed(f"a command cannot be started: {error}", now)
+        return self._setup.done
 
-    def _start_setup(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    def _setup_failed(self, why: str, now: float) -> None:
+        """A version that never served is given up; another one is tried again after a while."""
+        self.problem = f"could not be set up: {why}"
+        self._setup_due = now + self.policy.backoff_max
+        if not self.was_ready:
+            self.given_up = self.problem
+
+    def _start_setup(self, command: Command) -> subprocess.Popen[bytes]:
         log, labels = self.paths.setup_log(self.spec.name), (self.life,)
         return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, labels=labels, tied=True)
-
-    def _end_setup(self) -> None:
-        if self._setup is not None:
-            if self._setup.poll() is None:
-                end_group(ProcessId.of(self._setup.pid), grace=0)
-                self._setup.wait()
-            self._setup, self._setup_next = None, 0
 
     def _fill(self, now: float) -> None:
         taken = {slot.index for slot in self.slots}
@@ -249,6 +250,8 @@ class Pool:
                     slot.crashes = 0
             if not replica.alive():
                 reason = replica.epitaph()
+                if replica.unstartable():
+                    self._setup.again()  # somebody may have removed what it made, such as a cached environment
                 replica.kill()
                 self._unwatch(replica)
                 self._failed(slot, reason, now)

@@ -18,7 +18,7 @@ from .limits import choose_cores, thread_variables, tree_memory
 from .process import ProcessId, descendants, end_group
 from .service_find import SHIM
 from .service_paths import Paths
-from .service_shim import Task, describe, last_words
+from .service_shim import NO_PROGRAM, Task, describe, last_words
 from .service_types import VersionSpec
 
 _OWN = "cloudops-ready-"
@@ -58,6 +58,10 @@ class Replica:
         words = last_words(self.log)
         how = describe(self.child.returncode if self.child else None)
         return f"{how}: {words}" if words else how
+
+    def unstartable(self) -> bool:
+        """Whether it ended because its program was not there."""
+        return self.child is not None and self.child.poll() == NO_PROGRAM
 
     def announced(self) -> bool:
         """Whether it listens: the port and the process id are then known."""

@@ -26,6 +26,8 @@ from . import log_writer
 from .log_writer import LINE_LIMIT, MARK, Lines, Log, Mask
 from .process import die_with_parent
 
+#: The exit code where the program cannot be started, as shells have it.
+NO_PROGRAM = 127
 _STARTED = MARK + b"started "
 _FILE_LIMIT = 64 * 1024 * 1024
 _FILES_KEPT = 3
@@ -143,7 +145,7 @@ def _run(task: Task, log: RollingLog) -> int:
         child = _spawn(task, sink)
     except OSError as error:
         log.feed(f"cannot start {task.argv[0]}: {error.strerror}: {error.filename}\n".encode())
-        return 127
+        return NO_PROGRAM
     finally:
         os.close(sink)
     _pump(child, output, wake, asked, log)

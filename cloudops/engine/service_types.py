@@ -41,7 +41,8 @@ class VersionSpec:
     ends with code 0 on SIGTERM after its open requests.
 
     Sizes are bytes, times seconds. ``env`` is the whole environment of a replica except secrets. ``setup`` commands
-    run once before the first replica; their time does not count as readiness time. A replica tree whose resident
+    run before the first replica, and again where the program is gone: they have to be quick where nothing is left to
+    do. Their time does not count as readiness time. A replica tree whose resident
     memory exceeds ``memory`` is restarted. ``gpus`` is the value list of CUDA_VISIBLE_DEVICES (empty: none visible).
     """
 

@@ -197,6 +197,32 @@ def test_setup_runs_once_before_the_replicas(one: Endpoint) -> None:
     assert sources == {"v1-setup": 2}
 
 
+def test_program_that_was_removed_is_set_up_again(one: Endpoint, tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    setup = ("ln", "-sfn", os.path.realpath(sys.executable), str(program))
+    server = str(Path(__file__).with_name("service_server.py"))
+    pid = one.up(spec("v1", argv=(str(program), server), setup=(setup,))).version("v1").replicas[0].pid
+    program.unlink()
+    one.kill(pid)
+    until(lambda: one.state.phase == "ready" and one.ask().value["pid"] != pid, what="it heals")
+    assert program.exists()
+
+
+def test_set_up_that_fails_later_is_told_and_tried_again(one: Endpoint, tmp_path: Path) -> None:
+    program, broken = tmp_path / "python", tmp_path / "broken"
+    script = f"test ! -e '{broken}' || {{ echo 'no such index'; exit 3; }}; ln -sfn '{sys.executable}' '{program}'"
+    server, policy = str(Path(__file__).with_name("service_server.py")), replace(FAST, backoff_max=0.5)
+    version = spec("v1", argv=(str(program), server), setup=(("sh", "-c", script),))
+    pid = one.up(version, policy=policy).version("v1").replicas[0].pid
+    broken.touch()
+    program.unlink()
+    one.kill(pid)
+    state = until(lambda: (found := one.state).phase == "down" and found)
+    assert "version v1: could not be set up: exit code 3: no such index" in state.reason
+    broken.unlink()
+    until(lambda: one.state.phase == "ready" and one.ask().status == 200, what="it heals")
+
+
 def test_failing_setup_is_told(one: Endpoint) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no package called left-pad')")
     state = one.up(spec("v1", setup=(command,)))

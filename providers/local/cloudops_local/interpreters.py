@@ -25,7 +25,7 @@ FRAMEWORKS = {
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter and the commands that make it ready (none where it is ready)."""
+    """An interpreter and the commands that make it ready (none where that is not ours to do)."""
 
     python: str
     setup: tuple[tuple[str, ...], ...] = ()
