@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -38,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.answer(413, {"error": "too large"})
         body = self.body()
+        if self.path == "/spawn":
+            return self.answer(200, {"pid": spawn(body.decode())})
         if self.path == "/crash":
             os._exit(9)
         if self.path == "/grow":
@@ -97,6 +100,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def spawn(seconds):
+    """The process id of an orphan that has a session of its own and does not heed SIGTERM."""
+    script = f"trap '' TERM; echo $$; exec sleep {seconds}"
+    with subprocess.Popen(["setsid", "-f", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        return int(process.stdout.readline())
 
 
 class Server(ThreadingHTTPServer):

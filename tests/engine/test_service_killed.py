@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,20 @@ def test_shim_takes_its_replica_along_and_both_are_replaced(one: Endpoint) -> No
         _more(answers)
     assert bad(answers) == []
     assert not _runs(state.version("v1").replicas[0].pid)
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+def test_what_a_replica_started_ends_with_it(one: Endpoint) -> None:
+    state = one.up(spec("v1"))
+    short, orphan = (one.ask("/spawn", seconds).value["pid"] for seconds in (b"0.2", b"600"))
+    until(lambda: not psutil.pid_exists(short), what="adopted orphans that end are collected")
+    assert _runs(orphan)
+    one.kill(state.version("v1").replicas[0].pid)
+    until(lambda: one.state.version("v1").replicas[0].restarts == 1 and _ready(one, 1))
+    assert not _runs(orphan)
+    last = one.ask("/spawn", b"600").value["pid"]
+    service.delete(one.directory)
+    assert not _runs(last)
 
 
 def test_router(one: Endpoint) -> None:
