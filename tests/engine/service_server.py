@@ -41,13 +41,16 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if self.path == "/spawn":
             return self.answer(200, {"pid": spawn(body.decode())})
+        if self.path == "/crash-once" and os.path.exists(SETTINGS["ONCE"]):
+            os.unlink(SETTINGS["ONCE"])
+            os._exit(9)
         if self.path == "/crash":
             os._exit(9)
         if self.path == "/grow":
             HOARD.append(b"x" * (200 << 20))
         if self.path == "/sleep":
             time.sleep(float(body))
-        if self.path == "/large":
+        if self.path in ("/large", "/crash-once"):
             return self.answer(200, {"size": len(body)})
         time.sleep(float(SETTINGS.get("SLEEP", "0")))
         return self.answer(500 if "FAIL" in SETTINGS else 200, self.description(body))

@@ -51,6 +51,17 @@ def test_only_replica_costs_time_and_no_request(one: Endpoint) -> None:
     assert len({answer.value["pid"] for answer in answers}) == 2
 
 
+def test_large_bodies_are_sent_again_up_to_a_limit(one: Endpoint, tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    one.up(spec("v1", env={"ONCE": str(once)}, min_replicas=2, max_replicas=2))
+    for size, expected in ((20 << 20, 200), (25 << 20, 200), (27 << 20, 502)):
+        once.touch()
+        answer = one.ask("/crash-once", bytes(size))
+        assert (answer.status, once.exists()) == (expected, False), size
+        assert expected != 200 or answer.value == {"size": size}
+        until(lambda: _ready(one, 2))
+
+
 def test_shim_takes_its_replica_along_and_both_are_replaced(one: Endpoint) -> None:
     state = one.up(spec("v1"))
     [shim] = [found.process for found in one.processes() if found.module == SHIM]
