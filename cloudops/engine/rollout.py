@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from .service_types import Desired, Phase, ServiceConflict
+from .service_types import Desired, Phase, Rollout, ServiceConflict
 
 #: A candidate whose replicas ended this often before its bake was over is not healthy.
 _CRASHES_IN_BAKE = 3
@@ -47,7 +47,8 @@ class Plan:
 
     ``weights`` is what the router applies, ``stable`` the last weights that were settled, ``history`` the versions in
     the order in which they went live, ``failed`` why versions were refused, ``refused`` the one among them that the
-    rollout of this generation brought.
+    rollout of this generation brought. ``requests`` and ``errors`` count what was answered during the bake, by the
+    candidates and, with ``live_``, by the versions beside them.
     """
 
     generation: int = 0
@@ -60,6 +61,8 @@ class Plan:
     deadline: float | None = None
     requests: int = 0
     errors: int = 0
+    live_requests: int = 0
+    live_errors: int = 0
     reason: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
@@ -99,14 +102,18 @@ def advance(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) 
 
 
 def count(plan: Plan, requests: Mapping[str, tuple[int, int]]) -> Plan:
-    """The plan with the candidate's answers added: version -> (requests, those answered with 5xx)."""
-    if plan.stage != "baking":
+    """The plan with the answers given during its bake added: version -> (requests, those answered with 5xx)."""
+    if plan.stage != "baking" or not requests:
         return plan
-    mine = [requests[name] for name in plan.candidates if name in requests]
-    if not mine:
-        return plan
-    total, errors = (sum(column) for column in zip(*mine, strict=True))
-    return replace(plan, requests=plan.requests + total, errors=plan.errors + errors)
+    new = [requests[name] for name in plan.candidates if name in requests]
+    live = [requests[name] for name in plan.stable if name in requests]
+    return replace(
+        plan,
+        requests=plan.requests + sum(total for total, _ in new),
+        errors=plan.errors + sum(errors for _, errors in new),
+        live_requests=plan.live_requests + sum(total for total, _ in live),
+        live_errors=plan.live_errors + sum(errors for _, errors in live),
+    )
 
 
 def phase(plan: Plan, seen: Mapping[str, Seen]) -> Phase:
@@ -161,6 +168,8 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
         deadline=None,
         requests=0,
         errors=0,
+        live_requests=0,
+        live_errors=0,
         reason="",
         refused="",
         failed={name: why for name, why in plan.failed.items() if name not in desired.target},
@@ -223,14 +232,23 @@ def _bake(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) ->
         # A crash may be an accident; one that nothing has made up for when the bake is over is not.
         if version.crashes >= _CRASHES_IN_BAKE or (over and version.crashes and plan.deadline is not None):
             return _refuse(plan, seen, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
-    rate = plan.errors / max(plan.requests, 1)
-    if plan.requests >= policy.min_requests and rate > policy.max_error_rate:
-        why = (
-            f"answered {plan.errors} of {plan.requests} requests with a server error during its bake "
-            f"({rate:.0%}, allowed {policy.max_error_rate:.0%})"
-        )
+    if why := _too_many_errors(plan, policy):
         return _refuse(plan, seen, min(plan.candidates), why)
     return _settle(plan) if over else plan
+
+
+def _too_many_errors(plan: Plan, policy: Rollout) -> str:
+    """Why the candidate is refused for its answers, or "": what the live version does too is not its fault."""
+    rate = plan.errors / max(plan.requests, 1)
+    compared = plan.live_requests >= policy.min_requests
+    usual = plan.live_errors / plan.live_requests if compared else 0.0
+    if plan.requests < policy.min_requests or rate - usual <= policy.max_error_rate:
+        return ""
+    more = f" more than the {usual:.0%} of the live version" if usual else ""
+    return (
+        f"answered {plan.errors} of {plan.requests} requests with a server error during its bake "
+        f"({rate:.0%}, allowed {policy.max_error_rate:.0%}{more})"
+    )
 
 
 def _refuse(plan: Plan, seen: Mapping[str, Seen], name: str, why: str) -> Plan:

@@ -91,8 +91,9 @@ class VersionSpec:
 class Rollout:
     """How traffic moves to a new version: ``canary`` share (0 to 1; None: all at once), then ``bake`` seconds of watch.
 
-    During the bake the new version is rolled back when, after ``min_requests``, more than ``max_error_rate`` of its
-    answers were 5xx, or when its replicas keep crashing. A bake with fewer requests than that passes.
+    During the bake the new version is rolled back when, after ``min_requests``, the share of its answers that were 5xx
+    exceeds the live version's by more than ``max_error_rate`` (a share, 0 to 1; the live version's counts as 0 with
+    fewer requests than that), or when its replicas keep crashing. A bake with fewer requests passes.
     """
 
     canary: float | None = None

@@ -131,12 +131,12 @@ def test_bake_without_canary_keeps_the_old_version_running() -> None:
     assert one.step(1).weights == {"a": 1.0}
 
 
-def test_bake_counts_only_the_new_version_and_only_from_enough_requests() -> None:
+def test_bake_judges_only_from_enough_requests() -> None:
     one = Endpoint().live("a")
     one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60, max_error_rate=0.25))
     one.plan = count(one.plan, {"b": (100, 100)})
     one.step(b=READY)
-    one.plan = count(one.plan, {"a": (50, 50), "b": (4, 2)})
+    one.plan = count(one.plan, {"a": (50, 0), "b": (4, 2)})
     assert one.step(1).stage == "baking", "four requests say nothing"
     one.plan = count(one.plan, {"b": (4, 0)})
     assert one.step(1).stage == "baking", "2 of 8 is what is allowed"
@@ -145,6 +145,31 @@ def test_bake_counts_only_the_new_version_and_only_from_enough_requests() -> Non
     assert one.plan.reason == (
         "rolled back: version b answered 3 of 9 requests with a server error during its bake (33%, allowed 25%)"
     )
+
+
+def test_bake_does_not_blame_the_new_version_for_what_the_live_one_does_too() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60, max_error_rate=0.05))
+    one.step(b=READY)
+    one.plan = count(one.plan, {"a": (80, 16), "b": (20, 5)})
+    assert one.step(1).stage == "baking", "25 % are not more than 5 % above 20 %"
+    one.plan = count(one.plan, {"b": (2, 2)})
+    one.step(1)
+    assert one.plan.reason == (
+        "rolled back: version b answered 7 of 22 requests with a server error during its bake "
+        "(32%, allowed 5% more than the 20% of the live version)"
+    )
+    one.want({"c": 1.0}, rollout=Rollout(canary=0.5, bake=60))
+    one.step(c=READY)
+    assert (one.plan.live_requests, one.plan.live_errors) == (0, 0), "each bake counts for itself"
+
+
+def test_few_requests_of_the_live_version_excuse_nothing() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60))
+    one.step(b=READY)
+    one.plan = count(one.plan, {"a": (4, 4), "b": (10, 5)})
+    assert one.step(1).weights == {"a": 1.0}
 
 
 def test_crashes_in_the_bake_count_too() -> None:
