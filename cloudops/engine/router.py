@@ -45,7 +45,7 @@ class Router:
         self._balancer = Balancer()
         self._recorder = Recorder(paths.stats)
         self._pool = Pool()
-        self._proxy = Proxy(self._balancer, self._recorder, self._pool, lambda: self._secrets.token)
+        self._proxy = Proxy(self._balancer, self._recorder, self._pool, secrets)
         self._link = SupervisorLink(paths, life, (listener, control), secrets, self._on_message, self._report)
         self._listener = listener
         self._stop = asyncio.Event()
@@ -103,7 +103,7 @@ class Router:
             self._routed.set()
         if "secrets" in message:
             fresh = Secrets.from_json(message["secrets"])
-            self._secrets.token, self._secrets.versions = fresh.token, fresh.versions
+            self._secrets.token, self._secrets.versions, self._secrets.key = fresh.token, fresh.versions, fresh.key
         if "stop" in message:
             self._stop.set()
 

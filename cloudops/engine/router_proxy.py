@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -21,6 +21,8 @@ from .router_room import Room
 from .router_stats import Recorder
 from .router_upstream import BadUpload, Body, Broken, Pool, Unsent
 from .router_wire import passed_on
+from .service_key import HEADER
+from .service_secrets import Secrets
 
 VERSION_HEADER = "x-cloudops-version"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cloudops"'}
@@ -35,14 +37,15 @@ _WHOLE_ANSWER = 1 << 20
 #: What nginx notes where the client closed the connection before it had its answer.
 _CLIENT_LEFT = 499
 _LENGTH = frozenset((b"content-length",))
-_OURS = frozenset((b"expect", VERSION_HEADER.encode()))
+_KEY = frozenset((HEADER.encode(),))
+_OURS = frozenset((b"expect", VERSION_HEADER.encode())) | _KEY
 
 
 class Proxy:
-    """Handles requests. ``token`` gives the endpoint's token of now, "" where it has none."""
+    """Handles requests. ``secrets`` are those of now: its owner changes them when they change."""
 
-    def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, token: Callable[[], str]) -> None:
-        self._balancer, self._recorder, self._pool, self._token = balancer, recorder, pool, token
+    def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, secrets: Secrets) -> None:
+        self._balancer, self._recorder, self._pool, self._secrets = balancer, recorder, pool, secrets
         self._room = Room(_KEPT_BODIES, _KEPT_BODY)
         self._counts: dict[str, list[int]] = {}
 
@@ -69,8 +72,8 @@ class Proxy:
 
     async def _recorded(self, request: web.BaseRequest, pin: str | None) -> web.StreamResponse:
         started = time.perf_counter()
-        dropped = _OURS | {b"authorization"} if self._token() else _OURS
-        exchange = _Exchange(self._balancer, self._pool, request, pin, dropped)
+        dropped = _OURS | {b"authorization"} if self._secrets.token else _OURS
+        exchange = _Exchange(self._balancer, self._pool, request, pin, dropped, self._secrets.key)
         status = _CLIENT_LEFT
         try:
             with self._room.keep(request.content_length) as kept:
@@ -85,7 +88,7 @@ class Proxy:
             counts[1] += status >= 500
 
     def _authorized(self, request: web.BaseRequest) -> bool:
-        token = self._token()
+        token = self._secrets.token
         if not token:
             return True
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -107,8 +110,10 @@ class _Exchange:
         request: web.BaseRequest,
         pin: str | None,
         dropped: frozenset[bytes],
+        key: str,
     ) -> None:
         self._balancer, self._pool, self._request, self._pin, self._dropped = balancer, pool, request, pin, dropped
+        self._key = key
         self._failed: list[str] = []
         self._deadline: float | None = None
         self.version = ""
@@ -190,7 +195,7 @@ class _Exchange:
             )
             headers = CIMultiDict(
                 (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-                for name, value in passed_on(answer.headers, frozenset() if answer.length is not None else _LENGTH)
+                for name, value in passed_on(answer.headers, _KEY if answer.length is not None else _KEY | _LENGTH)
             )
             headers[VERSION_HEADER] = target.version
             headers.setdefault("Server", "cloudops")
@@ -216,6 +221,7 @@ class _Exchange:
         headers = passed_on(self._request.raw_headers, self._dropped)
         if "Host" not in self._request.headers:
             headers.append((b"Host", b"127.0.0.1:%d" % target.port))
+        headers.append((HEADER.encode(), self._key.encode()))
         if chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
         return headers

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from . import service_key
 from .files import locked, read_json, write_json
 from .process import spawn_detached
 from .service_control import ask, listen
@@ -112,6 +113,7 @@ def apply(paths: Paths, desired: Desired, change: Change, *, running: bool) -> i
         paths.write_desired(desired)
         return desired.generation
     secrets = _secrets(desired, change)
+    secrets.key = service_key.choose(paths, desired.life, grace=_GRACE)
     with bind(desired.port) as listener:
         desired = replace(desired, port=listener.getsockname()[1])
         before = paths.known()

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from . import service_replica
+from . import service_key, service_replica
 from .rollout import Seen
 from .service_paths import Paths
 from .service_replica import Replica
@@ -56,6 +56,7 @@ class Pool:
     life: str
     spec: VersionSpec
     secrets: Mapping[str, str]
+    key: str
     policy: Policy
     scaler: Scaler
     wanted: int = 0
@@ -233,7 +234,8 @@ class Pool:
 
     def _start(self, slot: Slot, now: float) -> None:
         try:
-            slot.replica = service_replica.start(self.paths, self.life, self.spec, self.secrets, slot.index)
+            secrets = {**self.secrets, service_key.VARIABLE: self.key}
+            slot.replica = service_replica.start(self.paths, self.life, self.spec, secrets, slot.index)
         except OSError as error:
             self._failed(slot, f"cannot be started: {error}", now)
             return

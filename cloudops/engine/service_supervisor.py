@@ -139,7 +139,7 @@ class Supervisor:
         if spec is not None and (pool is None or (pool.spec != spec and not pool.slots)):
             policy, secrets = self.desired.policy, self.secrets.versions.get(name, {})
             scaler = Scaler(spec.min_replicas, spec.max_replicas, policy, 0)
-            fresh = Pool(self.paths, self.desired.life, spec, secrets, policy, scaler)
+            fresh = Pool(self.paths, self.desired.life, spec, secrets, self.secrets.key, policy, scaler)
             fresh.ending = pool.ending if pool else []
             self.pools[name] = pool = fresh
         assert pool is not None

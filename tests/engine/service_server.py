@@ -80,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if "X-Cloudops-Key" in self.headers:
+            self.send_header("X-Cloudops-Key", self.headers["X-Cloudops-Key"])
         self.send_header("X-Twice", "1")
         self.send_header("X-Twice", "2")
         self.end_headers()

@@ -264,6 +264,27 @@ def test_secrets_reach_replicas_and_no_file(one: Endpoint) -> None:
     assert "serving ü ***" in [record.text for record in service.logs(one.directory)]
 
 
+def test_router_shows_replicas_a_key_that_no_client_sees_or_sets(one: Endpoint) -> None:
+    show = (sys.executable, "-c", "import os; print('set up with', os.environ.get('CLOUDOPS_REQUEST_KEY'))")
+    one.up(spec("v1", setup=(show,)))
+    forged = {"X-Cloudops-Key": "forged", "Connection": "x-cloudops-key"}
+    answer = one.ask(headers=forged)
+    key = answer.value["environment"]["CLOUDOPS_REQUEST_KEY"]
+    assert len(key) >= 43
+    assert answer.value["headers"]["x-cloudops-key"] == key
+    assert "x-cloudops-key" not in answer.headers
+    assert "set up with None" in [record.text for record in service.logs(one.directory)]
+    assert not [path for path in one.directory.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    before = one.state
+    one.kill(before.supervisor)
+    until(lambda: one.state.supervisor not in (None, before.supervisor))
+    one.kill(one.state.router)
+    one.kill(answer.value["pid"])
+    again = until(lambda: (found := one.ask()).status == 200 and found)
+    assert again.value["pid"] != answer.value["pid"]
+    assert again.value["environment"]["CLOUDOPS_REQUEST_KEY"] == again.value["headers"]["x-cloudops-key"] == key
+
+
 def test_lost_endpoint_is_seen_and_resumed(one: Endpoint) -> None:
     state = one.up(spec("v1"), token="sesame")
     for process in (state.router, state.supervisor):
@@ -279,7 +300,9 @@ def test_lost_endpoint_is_seen_and_resumed(one: Endpoint) -> None:
     again = service.wait(one.directory, service.resume(one.directory, token="sesame"), timeout=30)
     assert (again.phase, again.port) == ("ready", state.port)
     assert again.version("v1").replicas[0].pid == state.version("v1").replicas[0].pid, "what lived was adopted"
-    assert one.ask(headers={"Authorization": "Bearer sesame"}).status == 200
+    answer = one.ask(headers={"Authorization": "Bearer sesame"})
+    assert answer.status == 200
+    assert answer.value["headers"]["x-cloudops-key"] == answer.value["environment"]["CLOUDOPS_REQUEST_KEY"]
     assert service.resume(one.directory) == again.generation, "what runs is left alone"
 
 
