@@ -20,9 +20,11 @@ from typing import Any
 
 from aiohttp import web
 
+from . import router_log
 from .router_balance import Balancer
 from .router_link import SupervisorLink
 from .router_proxy import Proxy
+from .router_server import Server
 from .router_stats import Recorder
 from .router_upstream import Pool
 from .service_find import SHIM, SUPERVISOR, Found, find, sweep
@@ -56,7 +58,7 @@ class Router:
     async def run(self) -> None:
         """Serve."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
-        server = web.Server(self._proxy.handle, access_log=None, auto_decompress=False, handler_cancellation=True)
+        server = Server(self._proxy.handle, access_log=None, auto_decompress=False, handler_cancellation=True)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN)
         await runner.setup()
         tasks = [asyncio.create_task(work) for work in self._work(runner)]
@@ -133,6 +135,7 @@ def main(arguments: list[str]) -> int:
     """Serve until stopped."""
     directory, life, listener, control = arguments
     secrets = Secrets.pop(os.environ)
+    router_log.begin()
     paths = Paths(directory)
     lock = paths.router_lock()
     deadline = time.monotonic() + _LOCK_PATIENCE
