@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from cloudops_local import client
-from cloudops_local.layout import Layout, remove
+from cloudops_local.layout import Layout
 
+from cloudops.engine.folders import remove
 from cloudops.engine.service_find import find
 from cloudops.errors import Conflict, JobFailed, ProviderError
 from cloudops.session import Session

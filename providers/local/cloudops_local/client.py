@@ -15,10 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.folders import remove
 from cloudops.errors import Conflict, NotFound
 from cloudops.refs import LogLine, Ref
 
-from .layout import JobFolder, Layout, remove
+from .layout import JobFolder, Layout
 from .state import Index, Item
 
 if TYPE_CHECKING:

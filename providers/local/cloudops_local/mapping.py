@@ -189,6 +189,7 @@ def job_spec(
         memory=gigabytes(resources.memory),
         timeout=request.spec.timeout,
         retries=request.spec.retries,
+        fresh=tuple(map(str, (folder.model, folder.output, *map(folder.named_output, request.spec.outputs)))),
         setup=tuple(tuple(command) for command in setup),
         gpus=tuple(gpus),
         labels={"name": request.name, "project": request.lineage.project, "step": request.step},
