@@ -30,7 +30,7 @@ class RequirementError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """An isolated environment, which may still have to be built by running :meth:`setup`.
+    """An isolated environment, which is built by running :meth:`setup`.
 
     Args:
         key: digest of the requirements, the interpreter and the platform.
@@ -56,9 +56,10 @@ class Environment:
         return self.path / ".complete"
 
     def setup(self) -> tuple[tuple[str, ...], ...]:
-        """The commands that build it; none where it is ready."""
-        if self.ready():
-            return ()
+        """The commands that build it; they do nothing where it is ready.
+
+        They are given then too: what is ready now may have been removed from the cache when it is needed.
+        """
         cache = self.path.parent.parent
         command = (sys.executable, "-P", "-m", __spec__.name, str(cache), self.base, *self.requirements)
         return (command,)

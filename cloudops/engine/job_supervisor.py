@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import job
+from .folders import empty
 from .job_attempt import Attempt, Hooks, Outcome, Rules
 from .job_folder import DamagedState, JobFolder
 from .job_rank import Command, Sinks
@@ -99,6 +100,11 @@ class Supervisor:
             elif outcome.kind != "interrupted":
                 return outcome
             self._logs[0].note(f"attempt {self.state.attempt} ended: {outcome.reason}; starting it again")
+            try:
+                for path in self.spec.fresh:
+                    empty(Path(path))
+            except OSError as error:
+                return Outcome("failed", f"cannot empty {path} for another attempt: {error}")
 
     def _attempt(self) -> Outcome:
         self.state = replace(self.state, attempt=self.state.attempt + 1, started=self.state.started or time.time())

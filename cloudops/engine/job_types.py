@@ -33,6 +33,8 @@ class JobSpec:
             that exceeds it is killed, which counts as a failure that may be retried. None: no limit.
         timeout: seconds that one attempt may run; setting up does not count. Final: it is not retried.
         retries: further attempts after one that failed. The working directory is kept between attempts as it is.
+        fresh: folders that are emptied before each further attempt, so that what a failed one left in them is not
+            taken for the result of the one that succeeded.
         grace: seconds between SIGTERM and SIGKILL when a job is stopped.
         setup: commands that run once in ``cwd`` before the first attempt; their output goes to the log of rank 0.
         archive: a tar file that is unpacked into ``cwd`` before that.
@@ -49,6 +51,7 @@ class JobSpec:
     memory: int | None = None
     timeout: float | None = None
     retries: int = 0
+    fresh: tuple[str, ...] = ()
     grace: float = 10.0
     setup: tuple[tuple[str, ...], ...] = ()
     archive: str | None = None
@@ -66,6 +69,7 @@ class JobSpec:
         """The spec that :func:`dataclasses.asdict` and JSON wrote."""
         plain = _known(cls, value)
         plain["argv"] = tuple(plain["argv"])
+        plain["fresh"] = tuple(plain.get("fresh", ()))
         plain["setup"] = tuple(tuple(command) for command in plain.get("setup", ()))
         plain["gpus"] = tuple(plain.get("gpus", ()))
         return cls(**plain)

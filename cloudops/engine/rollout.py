@@ -3,15 +3,16 @@
 A plan rests ("settled") until the desired generation changes. Then every version of the new target is started beside
 what runs ("starting"); once ready, traffic moves, for a deployment with a bake after a watched time ("baking"). A
 version that does not become ready, or answers badly during its bake, sends the plan back to the last settled weights.
+It fails as a whole only where nothing has ever served: what is live is worth more than what was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from .service_types import Desired, Phase, ServiceConflict
+from .service_types import Desired, Phase, Rollout, ServiceConflict
 
 #: A candidate whose replicas ended this often before its bake was over is not healthy.
 _CRASHES_IN_BAKE = 3
@@ -19,12 +20,18 @@ _CRASHES_IN_BAKE = 3
 
 @dataclass(frozen=True)
 class Seen:
-    """What the supervisor sees of one version. ``given_up`` says why it will not become ready, "" otherwise."""
+    """What the supervisor sees of one version. ``given_up`` says why it will not become ready, "" otherwise.
+
+    ``served``: a replica has been ready since the version was last started. ``down``: none is, and those that are
+    started in its place fail.
+    """
 
     ready: int = 0
     wanted: int = 1
+    served: bool = False
     preparing: bool = False
     crashes: int = 0
+    down: bool = False
     given_up: str = ""
     last_words: str = ""
 
@@ -40,7 +47,8 @@ class Plan:
 
     ``weights`` is what the router applies, ``stable`` the last weights that were settled, ``history`` the versions in
     the order in which they went live, ``failed`` why versions were refused, ``refused`` the one among them that the
-    rollout of this generation brought.
+    rollout of this generation brought. ``requests`` and ``errors`` count what was answered during the bake, by the
+    candidates and, with ``live_``, by the versions beside them.
     """
 
     generation: int = 0
@@ -53,6 +61,8 @@ class Plan:
     deadline: float | None = None
     requests: int = 0
     errors: int = 0
+    live_requests: int = 0
+    live_errors: int = 0
     reason: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
@@ -92,14 +102,18 @@ def advance(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) 
 
 
 def count(plan: Plan, requests: Mapping[str, tuple[int, int]]) -> Plan:
-    """The plan with the candidate's answers added: version -> (requests, those answered with 5xx)."""
-    if plan.stage != "baking":
+    """The plan with the answers given during its bake added: version -> (requests, those answered with 5xx)."""
+    if plan.stage != "baking" or not requests:
         return plan
-    mine = [requests[name] for name in plan.candidates if name in requests]
-    if not mine:
-        return plan
-    total, errors = (sum(column) for column in zip(*mine, strict=True))
-    return replace(plan, requests=plan.requests + total, errors=plan.errors + errors)
+    new = [requests[name] for name in plan.candidates if name in requests]
+    live = [requests[name] for name in plan.stable if name in requests]
+    return replace(
+        plan,
+        requests=plan.requests + sum(total for total, _ in new),
+        errors=plan.errors + sum(errors for _, errors in new),
+        live_requests=plan.live_requests + sum(total for total, _ in live),
+        live_errors=plan.live_errors + sum(errors for _, errors in live),
+    )
 
 
 def phase(plan: Plan, seen: Mapping[str, Seen]) -> Phase:
@@ -107,8 +121,7 @@ def phase(plan: Plan, seen: Mapping[str, Seen]) -> Phase:
     if plan.stage == "failed":
         return "failed"
     if plan.stage == "settled":
-        lame = [name for name in plan.weights if seen.get(name, Seen()).ready == 0]
-        return "degraded" if lame else "ready"
+        return _health([seen.get(name, Seen()) for name in plan.weights])
     if not plan.stable:
         return "creating"
     return "rolling_back" if plan.action == "rollback" else "updating"
@@ -134,6 +147,14 @@ def fallback(plan: Plan, desired: Desired) -> dict[str, float]:
     return {plan.history[place - 1]: 1.0}
 
 
+def _health(live: Sequence[Seen]) -> Phase:
+    if any(version.down for version in live):
+        return "down"
+    if any(version.ready == 0 for version in live):
+        return "recovering"
+    return "degraded" if any(version.crashes and not version.complete for version in live) else "ready"
+
+
 def _begin(plan: Plan, desired: Desired) -> Plan:
     stable = {name: share for name, share in plan.stable.items() if name in desired.versions}
     return replace(
@@ -147,6 +168,8 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
         deadline=None,
         requests=0,
         errors=0,
+        live_requests=0,
+        live_errors=0,
         reason="",
         refused="",
         failed={name: why for name, why in plan.failed.items() if name not in desired.target},
@@ -154,12 +177,13 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
 
 
 def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -> Plan:
-    waiting = {name: seen.get(name, Seen()) for name in plan.target if not seen.get(name, Seen()).complete}
+    looks = {name: seen.get(name, Seen()) for name in plan.target}
+    waiting = {name: version for name, version in looks.items() if not _arrived(plan, name, version)}
     if not waiting:
         return _move(plan, desired, now)
     for name, version in waiting.items():
         if version.given_up:
-            return _refuse(plan, name, version.given_up)
+            return _refuse(plan, seen, name, version.given_up)
     if any(version.preparing for version in waiting.values()):
         return replace(plan, deadline=None, reason=f"preparing version {', '.join(waiting)}")
     timeout = max(desired.versions[name].readiness_timeout for name in waiting)
@@ -169,7 +193,18 @@ def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -
         return plan
     name, version = next(iter(waiting.items()))
     said = f": {version.last_words}" if version.last_words else ""
-    return _refuse(plan, name, f"did not become ready in {timeout:g} s{said}")
+    return _refuse(plan, seen, name, f"did not become ready in {timeout:g} s{said}")
+
+
+def _arrived(plan: Plan, name: str, version: Seen) -> bool:
+    """Whether a version of the target may have its traffic.
+
+    A new one has to be complete. A live one is taken with what it has: a replica that cannot be restarted must not
+    stand in the way of traffic that goes back to the others, nor must the version be left for having none.
+    """
+    if name not in plan.stable or not version.served:
+        return version.complete
+    return version.ready > 0 or plan.action in ("traffic", "rollback")
 
 
 def _move(plan: Plan, desired: Desired, now: float) -> Plan:
@@ -196,31 +231,35 @@ def _bake(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) ->
         version = seen.get(name, Seen())
         # A crash may be an accident; one that nothing has made up for when the bake is over is not.
         if version.crashes >= _CRASHES_IN_BAKE or (over and version.crashes and plan.deadline is not None):
-            return _refuse(plan, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
-    rate = plan.errors / max(plan.requests, 1)
-    if plan.requests >= policy.min_requests and rate > policy.max_error_rate:
-        why = (
-            f"answered {plan.errors} of {plan.requests} requests with a server error during its bake "
-            f"({rate:.0%}, allowed {policy.max_error_rate:.0%})"
-        )
-        return _refuse(plan, min(plan.candidates), why)
+            return _refuse(plan, seen, name, f"crashed {version.crashes} times during its bake: {version.last_words}")
+    if why := _too_many_errors(plan, policy):
+        return _refuse(plan, seen, min(plan.candidates), why)
     return _settle(plan) if over else plan
 
 
-def _refuse(plan: Plan, name: str, why: str) -> Plan:
-    failed = {**plan.failed, name: why}
-    if not plan.stable or not plan.candidates:
-        return replace(plan, stage="failed", weights={}, stable={}, reason=f"version {name} {why}", failed=failed)
-    return replace(
-        plan,
-        stage="settled",
-        weights=dict(plan.stable),
-        target=dict(plan.stable),
-        deadline=None,
-        reason=f"rolled back: version {name} {why}",
-        failed=failed,
-        refused=name,
+def _too_many_errors(plan: Plan, policy: Rollout) -> str:
+    """Why the candidate is refused for its answers, or "": what the live version does too is not its fault."""
+    rate = plan.errors / max(plan.requests, 1)
+    compared = plan.live_requests >= policy.min_requests
+    usual = plan.live_errors / plan.live_requests if compared else 0.0
+    if plan.requests < policy.min_requests or rate - usual <= policy.max_error_rate:
+        return ""
+    more = f" more than the {usual:.0%} of the live version" if usual else ""
+    return (
+        f"answered {plan.errors} of {plan.requests} requests with a server error during its bake "
+        f"({rate:.0%}, allowed {policy.max_error_rate:.0%}{more})"
     )
+
+
+def _refuse(plan: Plan, seen: Mapping[str, Seen], name: str, why: str) -> Plan:
+    serving = any(version.served or version.ready for live in plan.stable if (version := seen.get(live, Seen())))
+    if not plan.stable or not (plan.candidates or serving):
+        failed = {**plan.failed, name: why}
+        return replace(plan, stage="failed", weights={}, stable={}, reason=f"version {name} {why}", failed=failed)
+    rest = replace(plan, stage="settled", weights=dict(plan.stable), target=dict(plan.stable), deadline=None)
+    if name not in plan.candidates:
+        return replace(rest, reason=f"version {name} {why}")
+    return replace(rest, reason=f"rolled back: version {name} {why}", failed={**plan.failed, name: why}, refused=name)
 
 
 def _settle(plan: Plan) -> Plan:

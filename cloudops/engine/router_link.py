@@ -26,12 +26,13 @@ class SupervisorLink:
     def __init__(
         self,
         paths: Paths,
+        life: str,
         inherited: tuple[int, int],
         secrets: Secrets,
         on_message: Callable[[dict[str, Any]], None],
         report: Callable[[], dict[str, Any]],
     ) -> None:
-        self._paths, self._inherited, self._secrets = paths, inherited, secrets
+        self._paths, self._life, self._inherited, self._secrets = paths, life, inherited, secrets
         self._on_message, self._report = on_message, report
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -79,7 +80,7 @@ class SupervisorLink:
             return
         with self._paths.supervisor_log.open("ab") as sink:
             self._child = subprocess.Popen(
-                supervisor_command(self._paths, *self._inherited, -1),
+                supervisor_command(self._paths, self._life, *self._inherited, -1),
                 cwd=self._paths.root,
                 env={**os.environ, **self._secrets.variable()},
                 stdin=subprocess.DEVNULL,

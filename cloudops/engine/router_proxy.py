@@ -11,32 +11,42 @@ import asyncio
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from .router_balance import BROKEN, REFUSED, Balancer, Target
+from .router_room import Room
 from .router_stats import Recorder
 from .router_upstream import BadUpload, Body, Broken, Pool, Unsent
 from .router_wire import passed_on
+from .service_key import HEADER
+from .service_secrets import Secrets
 
 VERSION_HEADER = "x-cloudops-version"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cloudops"'}
 _HEALTH = "/-/healthz"
-#: Larger bodies are passed on as they come, and cannot be sent twice.
-_KEPT_BODY = 1 << 20
+#: Larger bodies are passed on as they come, and cannot be sent twice: the runtime's 25 MiB of payload and a bit, so
+#: that what a replica accepts can be repeated.
+_KEPT_BODY = 26 << 20
+#: The same where the bodies of all open requests take more.
+_KEPT_BODIES = 256 << 20
+#: Larger answers are passed on as they come, and what breaks off in them cannot be repeated.
+_WHOLE_ANSWER = 1 << 20
 #: What nginx notes where the client closed the connection before it had its answer.
 _CLIENT_LEFT = 499
 _LENGTH = frozenset((b"content-length",))
-_OURS = frozenset((b"expect", VERSION_HEADER.encode()))
+_KEY = frozenset((HEADER.encode(),))
+_OURS = frozenset((b"expect", VERSION_HEADER.encode())) | _KEY
 
 
 class Proxy:
-    """Handles requests. ``token`` gives the endpoint's token of now, "" where it has none."""
+    """Handles requests. ``secrets`` are those of now: its owner changes them when they change."""
 
-    def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, token: Callable[[], str]) -> None:
-        self._balancer, self._recorder, self._pool, self._token = balancer, recorder, pool, token
+    def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, secrets: Secrets) -> None:
+        self._balancer, self._recorder, self._pool, self._secrets = balancer, recorder, pool, secrets
+        self._room = Room(_KEPT_BODIES, _KEPT_BODY)
         self._counts: dict[str, list[int]] = {}
 
     def take_counts(self) -> dict[str, list[int]]:
@@ -62,11 +72,12 @@ class Proxy:
 
     async def _recorded(self, request: web.BaseRequest, pin: str | None) -> web.StreamResponse:
         started = time.perf_counter()
-        dropped = _OURS | {b"authorization"} if self._token() else _OURS
-        exchange = _Exchange(self._balancer, self._pool, request, pin, dropped)
+        dropped = _OURS | {b"authorization"} if self._secrets.token else _OURS
+        exchange = _Exchange(self._balancer, self._pool, request, pin, dropped, self._secrets.key)
         status = _CLIENT_LEFT
         try:
-            response = await exchange.run()
+            with self._room.keep(request.content_length) as kept:
+                response = await exchange.run(kept=kept)
             status = exchange.status or response.status
             return response
         finally:
@@ -77,7 +88,7 @@ class Proxy:
             counts[1] += status >= 500
 
     def _authorized(self, request: web.BaseRequest) -> bool:
-        token = self._token()
+        token = self._secrets.token
         if not token:
             return True
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -99,15 +110,18 @@ class _Exchange:
         request: web.BaseRequest,
         pin: str | None,
         dropped: frozenset[bytes],
+        key: str,
     ) -> None:
         self._balancer, self._pool, self._request, self._pin, self._dropped = balancer, pool, request, pin, dropped
+        self._key = key
         self._failed: list[str] = []
         self._deadline: float | None = None
         self.version = ""
         self.status = 0
 
-    async def run(self) -> web.StreamResponse:
-        body = await self._body()
+    async def run(self, *, kept: bool) -> web.StreamResponse:
+        """Answer the request; ``kept``: its body may be held in memory to be sent again."""
+        body = await self._body(kept=kept)
         sent = 0
         while (target := await self._target()) is not None:
             self.version = target.version
@@ -130,14 +144,13 @@ class _Exchange:
             self._failed.append(target.key)
         return _refuse(503, "no replica is ready", {"Retry-After": "1"})
 
-    async def _body(self) -> Body:
+    async def _body(self, *, kept: bool) -> Body:
         request = self._request
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not request.can_read_body:
             return b""
-        length = request.content_length
-        if length is not None and length <= _KEPT_BODY:
+        if kept:
             return await request.content.read()
         return request.content.iter_any()
 
@@ -178,11 +191,11 @@ class _Exchange:
                 body,
                 chunked=request.content_length is None,
                 timeout=target.timeout,
-                whole=_KEPT_BODY,
+                whole=_WHOLE_ANSWER,
             )
             headers = CIMultiDict(
                 (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-                for name, value in passed_on(answer.headers, frozenset() if answer.length is not None else _LENGTH)
+                for name, value in passed_on(answer.headers, _KEY if answer.length is not None else _KEY | _LENGTH)
             )
             headers[VERSION_HEADER] = target.version
             headers.setdefault("Server", "cloudops")
@@ -208,6 +221,7 @@ class _Exchange:
         headers = passed_on(self._request.raw_headers, self._dropped)
         if "Host" not in self._request.headers:
             headers.append((b"Host", b"127.0.0.1:%d" % target.port))
+        headers.append((HEADER.encode(), self._key.encode()))
         if chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
         return headers

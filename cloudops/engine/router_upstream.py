@@ -17,6 +17,8 @@ _IDLE = 3.0
 _CONNECT_TIMEOUT = 5.0
 #: Bytes of an answer that may wait for a slow client before the replica has to wait too.
 _BUFFER = 256 * 1024
+#: Bytes of a body that are written at once; more goes in pieces, so that an answer that comes early is read.
+_PIECE = 1 << 20
 
 Body = bytes | AsyncIterator[bytes]
 
@@ -113,11 +115,12 @@ class Connection(asyncio.Protocol):
         response = self._response = Response(head_only=method == "HEAD")
         self._whole = whole
         head = request_head(method, target, headers)
-        if isinstance(body, bytes):
+        if isinstance(body, bytes) and len(body) <= _PIECE:
             self._write(head + body)
         else:
             self._write(head)
-            self._upload = asyncio.create_task(self._send(body, chunked=chunked))
+            parts = _pieces(body) if isinstance(body, bytes) else body
+            self._upload = asyncio.create_task(self._send(parts, chunked=chunked))
         while not self._arrived(response):
             await self._wait(timeout)
         return response
@@ -256,3 +259,8 @@ class Connection(asyncio.Protocol):
         except Exception as error:
             self._fail(BadUpload(str(error)))
             self.close()
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]

@@ -72,7 +72,8 @@ def deploy(
 ) -> int:
     """Serve ``version``: the first one at once, a later one beside the old until it is ready, then by ``rollout``.
 
-    The same version again changes nothing, unless it was refused or its processes are gone: then it is tried again.
+    The same version again changes nothing, unless it was refused, is down or its processes are gone: then it is tried
+    again.
     Only a version that was refused and never live may come back under its name as something else.
     Returns the generation to wait for; see :class:`ServiceState`. ``port`` None keeps the endpoint's, or takes a free
     one. ``token`` None keeps the endpoint's, "" removes it. ``secrets`` are variables of this version's replicas; like
@@ -91,7 +92,7 @@ def deploy(
     paths.root.mkdir(parents=True, exist_ok=True)
     with locked(paths.client_lock):
         running = service_launch.settle(paths)
-        before = paths.read_desired()
+        before = paths.known()
         after = deployed(paths, before, version, rollout or Rollout(), port, running=running)
         after = replace(
             after,
@@ -99,7 +100,7 @@ def deploy(
             token=after.token if token is None else bool(token),
             secret_names={**after.secret_names, **({version.name: tuple(sorted(secrets))} if secrets else {})},
         )
-        if running and after == before and not change:
+        if running and after == before and not change and not paths.damaged():
             return after.generation
         return service_launch.apply(paths, after, change, running=running)
 
@@ -128,7 +129,7 @@ def resume(directory: Path, *, token: str | None = None, secrets: Mapping[str, s
 
 def version(directory: Path, name: str) -> VersionSpec | None:
     """The version ``name`` as it was deployed, or None where the endpoint does not know it."""
-    desired = Paths(directory).read_desired()
+    desired = Paths(directory).known()
     return None if desired is None else desired.versions.get(name)
 
 
@@ -153,7 +154,7 @@ def check_port(directory: Path, port: int | None) -> None:
 
 def versions(directory: Path) -> frozenset[str]:
     """The names of the versions that the endpoint knows: those in use, and those that it can go back to."""
-    desired = Paths(directory).read_desired()
+    desired = Paths(directory).known()
     return frozenset(desired.versions if desired else ())
 
 
@@ -198,7 +199,7 @@ def read(directory: Path) -> ServiceState:
 
     Raises:
         LookupError: there is no endpoint.
-        ValueError: its files are damaged; the message names the file.
+        ValueError: its files are damaged beyond what its supervisor keeps for that; the message names the file.
     """
     paths = Paths(directory)
     desired = _existing(paths)
@@ -210,7 +211,7 @@ def read(directory: Path) -> ServiceState:
         return state
     if not running:
         reason = "lost: its processes are gone; deploy it again"
-        return replace(state, phase="failed", reason=reason, supervisor=None, router=None)
+        return replace(state, phase="failed", reason=paths.damaged() or reason, supervisor=None, router=None)
     if desired.deleted:
         return replace(state, phase="deleting")
     return state if state.observed_generation >= desired.generation else ahead(state, desired)
@@ -274,22 +275,24 @@ def logs(directory: Path, *, tail: int | None = None, follow: bool = False) -> I
 def delete(directory: Path, *, wait: float = 90.0) -> None:
     """End the endpoint, after its open requests; its directory stays. Twice is fine, and so is one that never was.
 
+    Its processes are found where its files, or the directory itself, are lost or damaged too.
     Returns when all its processes are gone; those that are left after ``wait`` seconds are killed. With ``wait`` 0 it
     returns at once and the endpoint ends by itself.
     """
     from . import service_launch
 
     paths = Paths(directory)
-    if not paths.desired.exists():
+    if not paths.root.exists():
+        service_launch.abolish(paths)
         return
     with locked(paths.client_lock):
-        desired = paths.read_desired()
-        if desired is not None and not desired.deleted:
-            try:
+        try:
+            desired = paths.known()
+            if desired is not None and not desired.deleted:
                 paths.write_desired(replace(desired, generation=desired.generation + 1, deleted=True))
-            except OSError:  # a full disk: whoever cleans up has to succeed
-                service_launch.abolish(paths)
-                return
+        except (OSError, ValueError):  # a full disk, damage: whoever cleans up has to succeed
+            service_launch.abolish(paths)
+            return
     if wait or not paths.running():
         service_launch.end(paths, wait)
 
@@ -303,7 +306,7 @@ def _write(paths: Paths, desired: Desired) -> int:
 
 
 def _existing(paths: Paths) -> Desired:
-    desired = paths.read_desired()
+    desired = paths.known()
     if desired is None:
         raise LookupError(f"no endpoint in {paths.root}; deploy one first")
     return desired

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from secrets import token_hex
 from typing import Any
 
 from .files import read_json
@@ -35,7 +36,7 @@ def deployed(
         raise ServiceConflict(
             f"version {version.name} is deployed already and differs; a change needs a new version name"
         )
-    if before.target == target and running and not refused:
+    if before.target == target and running and not refused and not _down(paths):
         return before
     versions = {**_kept(before, plan), version.name: version}
     return replace(
@@ -69,11 +70,26 @@ def latest_plan(paths: Paths) -> Plan:
     return Plan.from_json(value["plan"]) if value and "plan" in value else Plan()
 
 
+def _down(paths: Paths) -> bool:
+    """Whether nothing serves: deploying again is then more than a repeated call, and starts what is missing at once."""
+    value = read_json(paths.observed)
+    return bool(value) and value.get("phase") == "down"
+
+
 def _first(paths: Paths, deleted: Desired | None, version: VersionSpec, rollout: Rollout, port: int | None) -> Desired:
     """A new endpoint; where one was deleted in this directory, generations go on and its state is forgotten."""
     paths.observed.unlink(missing_ok=True)
     generation = deleted.generation + 1 if deleted else 1
-    return Desired(generation, port or 0, time.time(), {version.name: version}, {version.name: 1.0}, "deploy", rollout)
+    return Desired(
+        generation,
+        port or 0,
+        time.time(),
+        {version.name: version},
+        {version.name: 1.0},
+        "deploy",
+        rollout,
+        life=token_hex(8),
+    )
 
 
 def _kept(desired: Desired, plan: Plan) -> dict[str, VersionSpec]:

@@ -7,7 +7,7 @@ millisecond before the kill is found too, so it is adopted and never left behind
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,10 @@ SUPERVISOR = "cloudops.engine.service_supervisor"
 
 @dataclass(frozen=True)
 class Found:
-    """A process of an endpoint; ``labels`` are the arguments after the endpoint's directory."""
+    """A process of the endpoint with that ``life``; ``labels`` are the arguments after it."""
 
     module: str
+    life: str
     labels: tuple[str, ...]
     process: ProcessId
 
@@ -36,21 +37,24 @@ def find(directory: Path, modules: Sequence[str] = (SHIM, ROUTER, SUPERVISOR)) -
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             match = _match(process.cmdline(), str(directory), modules)
             if match:
-                found.append(Found(match[0], match[1], ProcessId.of(process.pid)))
+                found.append(Found(*match, ProcessId.of(process.pid)))
     return sorted(found, key=lambda one: one.process.started)
 
 
-def sweep(directory: Path, *, grace: float) -> None:
-    """End every process of the endpoint in ``directory``: those that would restart others first."""
+def sweep(directory: Path, *, grace: float, which: Callable[[Found], bool] = lambda one: True) -> None:
+    """End the processes of any endpoint in ``directory`` (of those, ``which``): those that would restart others first.
+
+    Replicas get ``grace`` seconds to finish their requests.
+    """
     for modules in ([SUPERVISOR], [ROUTER], [SHIM]):
-        for one in find(directory, modules):
+        for one in filter(which, find(directory, modules)):
             end_group(one.process, grace=grace if modules == [SHIM] else 0)
 
 
-def _match(command: list[str], directory: str, modules: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+def _match(command: list[str], directory: str, modules: Sequence[str]) -> tuple[str, str, tuple[str, ...]] | None:
     if "-m" not in command[:4]:
         return None
-    place = command.index("-m") + 1
-    if command[place : place + 1] and command[place] in modules and command[place + 1 : place + 2] == [directory]:
-        return command[place], tuple(command[place + 2 :])
+    module, *arguments = command[command.index("-m") + 1 :] or [""]
+    if module in modules and arguments[:1] == [directory]:
+        return module, "".join(arguments[1:2]), tuple(arguments[2:])
     return None

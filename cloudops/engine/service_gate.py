@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,17 +28,21 @@ class Gate:
     """
 
     def __init__(
-        self, paths: Paths, listener: socket.socket, control: socket.socket, secrets: Secrets, link: Link
+        self, paths: Paths, life: str, listener: socket.socket, control: socket.socket, secrets: Secrets, link: Link
     ) -> None:
+        self.life = life
         self.paths, self.listener, self.control, self.secrets, self.link = paths, listener, control, secrets, link
         self.process: ProcessId | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._starts: list[float] = []
 
     def adopt(self) -> None:
-        """Take over the router that runs; it connects to us by itself."""
+        """Take over the router that runs; it connects to us by itself. One of an endpoint before us is ended."""
         for one in find(self.paths.root, [ROUTER]):
-            self.process = one.process
+            if one.life == self.life:
+                self.process = one.process
+            else:
+                end_group(one.process, grace=0)
         self.link.heard = time.monotonic()
 
     def step(self) -> None:
@@ -58,6 +63,13 @@ class Gate:
         if self.link.connected or len(self._starts) < _MANY_STARTS:
             return ""
         return f"the router does not start; see {self.paths.router_log}"
+
+    def stop(self) -> None:
+        """Ask it to end after its open requests."""
+        self.link.tell({"stop": True})
+        # It is not connected where somebody has removed the endpoint's folder.
+        if self.process is not None:
+            self.process.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once, with its open requests."""
@@ -82,7 +94,7 @@ class Gate:
             if sink.tell() > _LOG_LIMIT:
                 sink.truncate(0)
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", ROUTER, str(self.paths.root), *map(str, inherited)],
+                [sys.executable, "-P", "-m", ROUTER, str(self.paths.root), self.life, *map(str, inherited)],
                 env={**os.environ, **self.secrets.variable()},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,

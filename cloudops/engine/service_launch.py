@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from . import service_key
 from .files import locked, read_json, write_json
 from .process import spawn_detached
 from .service_control import ask, listen
@@ -22,6 +23,8 @@ from .service_types import Desired, ServiceState
 _BACKLOG = 1024
 _HANDSHAKE = 30.0
 _POLL = 0.05
+#: Seconds that replicas get when an endpoint is swept.
+_GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,22 @@ def bind(port: int) -> socket.socket:
 def settle(paths: Paths) -> bool:
     """Whether the endpoint runs; waits for one that is coming to its end. To be called under the client lock.
 
+    Where it does not run, what others left running in its directory is ended: their files were removed, so nobody
+    could address them any more.
+
     Raises:
         TimeoutError: it does not come to its end.
+        ValueError: its files are damaged.
     """
+    if _running(paths):
+        return True
+    desired = paths.known()
+    life = None if desired is None or desired.deleted else desired.life
+    sweep(paths.root, grace=_GRACE, which=lambda one: one.life != life)
+    return False
+
+
+def _running(paths: Paths) -> bool:
     deadline = time.monotonic() + 90
     while paths.running():
         if not _ending(paths):
@@ -97,12 +113,13 @@ def apply(paths: Paths, desired: Desired, change: Change, *, running: bool) -> i
         paths.write_desired(desired)
         return desired.generation
     secrets = _secrets(desired, change)
+    secrets.key = service_key.choose(paths, desired.life, grace=_GRACE)
     with bind(desired.port) as listener:
         desired = replace(desired, port=listener.getsockname()[1])
-        before = paths.read_desired()
+        before = paths.known()
         paths.write_desired(desired)
         try:
-            _launch(paths, listener, secrets)
+            _launch(paths, desired.life, listener, secrets)
         except BaseException:
             if before is None:
                 paths.desired.unlink()
@@ -119,9 +136,11 @@ def end(paths: Paths, patience: float) -> None:
         time.sleep(_POLL)
     with locked(paths.client_lock):
         desired = paths.read_desired()
-        if desired is None or not desired.deleted:
+        if desired is not None and not desired.deleted:
             return  # deployed again in the meantime
-        sweep(paths.root, grace=5.0)
+        sweep(paths.root, grace=_GRACE)
+        if desired is None:
+            return
         observed = read_json(paths.observed)
         if observed is None or observed["phase"] != "deleted":
             url = f"http://127.0.0.1:{desired.port}"
@@ -135,22 +154,22 @@ def abolish(paths: Paths) -> None:
     Raises:
         OSError: not even its file can be removed (a file system that is read-only).
     """
-    paths.desired.unlink()
-    sweep(paths.root, grace=5.0)
+    paths.desired.unlink(missing_ok=True)
+    sweep(paths.root, grace=_GRACE)
 
 
-def supervisor_command(paths: Paths, listener: int, control: int, ready: int) -> list[str]:
+def supervisor_command(paths: Paths, life: str, listener: int, control: int, ready: int) -> list[str]:
     """How a supervisor is started; ``ready`` is the descriptor that it reports to, -1 for none."""
-    return [sys.executable, "-P", "-m", SUPERVISOR, str(paths.root), str(listener), str(control), str(ready)]
+    return [sys.executable, "-P", "-m", SUPERVISOR, str(paths.root), life, str(listener), str(control), str(ready)]
 
 
-def _launch(paths: Paths, listener: socket.socket, secrets: Secrets) -> None:
+def _launch(paths: Paths, life: str, listener: socket.socket, secrets: Secrets) -> None:
     hear, tell = os.pipe()
     try:
         with listen(paths) as control:
             inherited = (listener.fileno(), control.fileno(), tell)
             spawn_detached(
-                supervisor_command(paths, *inherited),
+                supervisor_command(paths, life, *inherited),
                 log=paths.supervisor_log,
                 cwd=paths.root,
                 env={**os.environ, **secrets.variable()},
@@ -181,7 +200,7 @@ def _secrets(desired: Desired, change: Change) -> Secrets:
 
 def _ending(paths: Paths) -> bool:
     """Whether the running supervisor will take no more orders: it has told so under the client lock."""
-    desired, observed = paths.read_desired(), read_json(paths.observed)
+    desired, observed = paths.known(), read_json(paths.observed)
     if desired is None or desired.deleted:
         return True
     return bool(observed and observed["phase"] == "failed" and observed["observed_generation"] == desired.generation)

@@ -61,7 +61,28 @@ class Paths:
         try:
             return Desired.from_json(value)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self.desired} is damaged ({error}); delete the directory and deploy again") from error
+            raise ValueError(f"{self.desired} is damaged ({error}); deploy again, or delete the endpoint") from error
+
+    def damaged(self) -> str:
+        """What is wrong with the file that says what clients want, or ""."""
+        try:
+            self.read_desired()
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def known(self) -> Desired | None:
+        """What clients want; where that file is damaged, what the supervisor last read in it.
+
+        Raises:
+            ValueError: that is lost too.
+        """
+        try:
+            return self.read_desired()
+        except ValueError as error:
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                return Desired.from_json(read_json(self.observed)["desired"])
+            raise error
 
     def read_observed(self, desired: Desired) -> ServiceState:
         """What the supervisor last wrote, with the generation of ``desired``; "creating" where it wrote nothing yet.

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from . import service_replica
-from .process import ProcessId, end_group
+from . import service_key, service_replica
 from .rollout import Seen
 from .service_paths import Paths
 from .service_replica import Replica
 from .service_scale import Scaler
+from .service_setup import Command, Setup
 from .service_shim import describe, last_words
 from .service_types import Policy, ReplicaState, VersionSpec
 
@@ -29,7 +29,10 @@ _FIRST_PROBES = 0.1
 
 @dataclass
 class Slot:
-    """A replica's place; ``crashes`` in a row, ``restarts`` ever, ``next_start`` the epoch second of the next try."""
+    """A replica's place; ``crashes`` in a row, ``restarts`` ever, ``next_start`` the epoch second of the next try.
+
+    ``futile``: the last replica here ended without ever having been ready.
+    """
 
     index: int
     replica: Replica | None = None
@@ -37,6 +40,12 @@ class Slot:
     crashes: int = 0
     next_start: float = 0.0
     reason: str = ""
+    futile: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is started here next will most likely fail too; one crash may be an accident."""
+        return self.futile or self.crashes > _WORTH_WAITING
 
 
 @dataclass
@@ -44,27 +53,41 @@ class Pool:
     """Version ``spec`` with its processes. ``step`` is called several times a second with the time (epoch seconds)."""
 
     paths: Paths
+    life: str
     spec: VersionSpec
     secrets: Mapping[str, str]
+    key: str
     policy: Policy
     scaler: Scaler
     wanted: int = 0
     slots: list[Slot] = field(default_factory=list)
     ending: list[Replica] = field(default_factory=list)
     was_ready: bool = False
-    prepared: bool = False
     given_up: str = ""
-    _setup: subprocess.Popen[bytes] | None = None
-    _setup_next: int = 0
+    problem: str = ""
+    _setup_due: float = 0.0
     _watches: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._setup = Setup(self.spec.setup, self._start_setup)
 
     def adopt(self, replica: Replica, before: ReplicaState | None) -> None:
         """Take over a running replica that another supervisor started and left in state ``before``."""
-        self.prepared = True
+        self._setup.skip()
         self.slots.append(Slot(replica.index, replica, restarts=before.restarts if before else 0))
         if before is not None and replica.announced() and replica.pid == before.pid and before.ready:
             replica.ready = replica.was_ready = self.was_ready = True
         self._watch(replica)
+
+    def keep(self) -> None:
+        """It is live: from now on it is tried again and again, however often it fails."""
+        self.was_ready, self.given_up = True, ""
+
+    def retry(self) -> None:
+        """It was asked for again: start what is missing at once and with a clean record."""
+        self.given_up, self.problem, self._setup_due = "", "", 0.0
+        for slot in self.slots:
+            slot.crashes, slot.next_start, slot.futile = 0, 0.0, False
 
     async def look(self) -> None:
         """Probe every replica once."""
@@ -77,13 +100,13 @@ class Pool:
         if wanted == 0:
             for slot in self.slots:
                 self._retire(slot)
-            self.slots, self.was_ready, self.given_up = [], False, ""
-            self._end_setup()
+            self.slots, self.was_ready, self.given_up, self.problem = [], False, "", ""
+            self._setup.end()
 
     def step(self, now: float) -> None:
         """Notice what ended, start what is missing, retire what is too much."""
         self._bury(now)
-        if self.wanted and not self.given_up and self._prepare():
+        if self.wanted and not self.given_up and self._prepare(now):
             self._fill(now)
         while len(self.slots) > self.wanted:
             self._retire(self.slots.pop())
@@ -128,19 +151,22 @@ class Pool:
         return Seen(
             ready=ready,
             wanted=self.wanted,
-            preparing=not self.prepared,
+            served=self.was_ready,
+            preparing=not self._setup.done,
             crashes=sum(slot.crashes for slot in self.slots),
-            given_up=self.given_up,
+            down=ready == 0 and self.wanted > 0 and self._down(),
+            given_up=self.given_up or ("" if ready else self.problem or self._hopeless()),
             last_words=next(self._words(), "") if ready < self.wanted else "",
         )
 
     def trouble(self) -> str:
-        """One line about replicas that keep failing, or ""."""
-        return "; ".join(
+        """One line about what keeps failing, or ""."""
+        ends = (
             f"replica {slot.index} ended {slot.crashes} times in a row ({slot.reason})"
             for slot in self.slots
             if slot.crashes > 1
         )
+        return "; ".join(filter(None, (self.problem, *ends)))
 
     def states(self) -> Iterator[ReplicaState]:
         """Its replicas as readers see them, those that are ending last."""
@@ -154,42 +180,48 @@ class Pool:
         for one in self.ending:
             yield ReplicaState(one.index, one.pid, one.port, False, 0, one.started)
 
+    def _down(self) -> bool:
+        """Whether none will be ready soon; while it is being set up once more there is hope."""
+        return bool(self.given_up or self.problem) or (self._setup.done and self._all(lambda slot: slot.lost))
+
+    def _all(self, condition: Callable[[Slot], bool]) -> bool:
+        return bool(self.slots) and all(condition(slot) for slot in self.slots)
+
+    def _hopeless(self) -> str:
+        """Why a version that served once will not be ready soon, or "": it goes on trying, but nobody need wait."""
+        attempts = self.policy.start_attempts
+        return self.trouble() if self._all(lambda slot: slot.futile and slot.crashes >= attempts) else ""
+
     def _words(self) -> Iterator[str]:
         for slot in self.slots:
             words = (last_words(slot.replica.log) if slot.replica else "") or slot.reason
             if words:
                 yield words
 
-    def _prepare(self) -> bool:
+    def _prepare(self, now: float) -> bool:
         """Run the set-up commands one after the other; True when the version can start."""
-        while not self.prepared:
-            if self._setup is None:
-                if self._setup_next == len(self.spec.setup):
-                    self.prepared = True
-                    return True
-                self._setup = self._start_setup(self.spec.setup[self._setup_next])
-            code = self._setup.poll()
-            if code is None:
-                return False
-            self._setup = None
-            self._setup_next += 1
-            if code != 0:
-                self._setup_next = 0
+        if self._setup.done or now < self._setup_due:
+            return self._setup.done
+        try:
+            if self._setup.step():
+                self.problem = ""
+            elif self._setup.code:
                 words = last_words(self.paths.setup_log(self.spec.name))
-                self.given_up = f"could not be set up: {describe(code)}" + (f": {words}" if words else "")
-                return False
-        return True
+                self._setup_failed(describe(self._setup.code) + (f": {words}" if words else ""), now)
+        except OSError as error:
+            self._setup_failed(f"a command cannot be started: {error}", now)
+        return self._setup.done
 
-    def _start_setup(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        log = self.paths.setup_log(self.spec.name)
-        return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, tied=True)
+    def _setup_failed(self, why: str, now: float) -> None:
+        """A version that never served is given up; another one is tried again after a while."""
+        self.problem = f"could not be set up: {why}"
+        self._setup_due = now + self.policy.backoff_max
+        if not self.was_ready:
+            self.given_up = self.problem
 
-    def _end_setup(self) -> None:
-        if self._setup is not None:
-            if self._setup.poll() is None:
-                end_group(ProcessId.of(self._setup.pid), grace=0)
-                self._setup.wait()
-            self._setup, self._setup_next = None, 0
+    def _start_setup(self, command: Command) -> subprocess.Popen[bytes]:
+        log, labels = self.paths.setup_log(self.spec.name), (self.life,)
+        return service_replica.run(self.paths, self.spec, command, {}, self.secrets, log, labels=labels, tied=True)
 
     def _fill(self, now: float) -> None:
         taken = {slot.index for slot in self.slots}
@@ -202,7 +234,8 @@ class Pool:
 
     def _start(self, slot: Slot, now: float) -> None:
         try:
-            slot.replica = service_replica.start(self.paths, self.spec, self.secrets, slot.index)
+            secrets = {**self.secrets, service_key.VARIABLE: self.key}
+            slot.replica = service_replica.start(self.paths, self.life, self.spec, secrets, slot.index)
         except OSError as error:
             self._failed(slot, f"cannot be started: {error}", now)
             return
@@ -219,6 +252,8 @@ class Pool:
                     slot.crashes = 0
             if not replica.alive():
                 reason = replica.epitaph()
+                if replica.unstartable():
+                    self._setup.again()  # somebody may have removed what it made, such as a cached environment
                 replica.kill()
                 self._unwatch(replica)
                 self._failed(slot, reason, now)
@@ -239,13 +274,15 @@ class Pool:
 
     def _replace(self, slot: Slot, reason: str, now: float) -> None:
         """End a replica that harms, and start another in its place."""
-        assert slot.replica is not None
-        slot.replica.tell()
-        slot.replica.ending_since = now - GRACE + SHORT_GRACE
-        self._retire(slot)
+        replica = slot.replica
+        assert replica is not None
+        replica.tell()
+        replica.ending_since = now - GRACE + SHORT_GRACE
         self._failed(slot, reason, now)
+        self._dismiss(replica)
 
     def _failed(self, slot: Slot, reason: str, now: float) -> None:
+        slot.futile = slot.replica is None or not slot.replica.was_ready
         slot.replica = None
         slot.reason = reason
         slot.restarts += 1
@@ -257,10 +294,13 @@ class Pool:
 
     def _retire(self, slot: Slot) -> None:
         if slot.replica is not None:
-            self._unwatch(slot.replica)
-            slot.replica.ready = False
-            self.ending.append(slot.replica)
+            self._dismiss(slot.replica)
             slot.replica = None
+
+    def _dismiss(self, replica: Replica) -> None:
+        self._unwatch(replica)
+        replica.ready = False
+        self.ending.append(replica)
 
     def _discard(self, replica: Replica) -> None:
         replica.kill()

@@ -18,7 +18,7 @@ from .limits import choose_cores, thread_variables, tree_memory
 from .process import ProcessId, descendants, end_group
 from .service_find import SHIM
 from .service_paths import Paths
-from .service_shim import Task, describe, last_words
+from .service_shim import NO_PROGRAM, Task, describe, last_words
 from .service_types import VersionSpec
 
 _OWN = "cloudops-ready-"
@@ -58,6 +58,10 @@ class Replica:
         words = last_words(self.log)
         how = describe(self.child.returncode if self.child else None)
         return f"{how}: {words}" if words else how
+
+    def unstartable(self) -> bool:
+        """Whether it ended because its program was not there."""
+        return self.child is not None and self.child.poll() == NO_PROGRAM
 
     def announced(self) -> bool:
         """Whether it listens: the port and the process id are then known."""
@@ -99,8 +103,8 @@ class Replica:
                 self.ready_file.parent.rmdir()
 
 
-def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
-    """Start a replica of ``spec`` in place ``index``.
+def start(paths: Paths, life: str, spec: VersionSpec, secrets: Mapping[str, str], index: int) -> Replica:
+    """Start a replica of ``spec`` in place ``index``, for the endpoint with that ``life``.
 
     Raises:
         OSError: the shim could not be started (no memory, too many processes).
@@ -117,7 +121,7 @@ def start(paths: Paths, spec: VersionSpec, secrets: Mapping[str, str], index: in
         "CLOUDOPS_CAPTURE_SAMPLE": f"{spec.capture_sample:g}",
     }
     log = paths.log(spec.name, index)
-    child = run(paths, spec, spec.argv, own, secrets, log, labels=(spec.name, str(index), str(ready_file)))
+    child = run(paths, spec, spec.argv, own, secrets, log, labels=(life, spec.name, str(index), str(ready_file)))
     replica = Replica(spec.name, index, ProcessId.of(child.pid), ready_file, log)
     replica.child = child
     return replica
@@ -131,7 +135,7 @@ def run(
     secrets: Mapping[str, str],
     log: Path,
     *,
-    labels: tuple[str, ...] = (),
+    labels: tuple[str, ...],
     tied: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` as version ``spec`` would be, under a shim that logs to ``log``.

@@ -26,6 +26,11 @@ class Board:
         self._shown: dict[str, Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._next_try = 0.0
+        self._desired: dict[str, Any] = {}
+
+    def follow(self, desired: Desired) -> None:
+        """From now on show beside the state what clients want: it is needed where their own file is damaged."""
+        self._desired = desired.to_json()
 
     def load(self) -> dict[str, Any] | None:
         """What an earlier supervisor left, or None where that is nothing or damaged."""
@@ -44,6 +49,7 @@ class Board:
             OSError: it could not be written; the next call tries again after a second.
         """
         value = {**asdict(replace(state, supervisor=supervisor, router=router)), "plan": plan.to_json()}
+        value["desired"] = self._desired
         if value == self._shown and self._stamp == self._on_disk():
             return
         if time.monotonic() < self._next_try:
@@ -93,10 +99,13 @@ def replicas(before: Mapping[str, Any] | None) -> dict[tuple[str, int], ReplicaS
 
 def _reason(plan: Plan, phase: Phase, versions: tuple[VersionState, ...]) -> str:
     troubles = [f"version {one.name}: {one.reason}" for one in versions if one.reason and one.state != "failed"]
-    if phase == "degraded":
-        lame = ", ".join(name for name in plan.weights)
-        return "; ".join(troubles) or f"version {lame}: no replica is ready"
+    if phase in ("recovering", "down") and not troubles:
+        troubles = [f"version {one.name}: no replica is ready" for one in versions if one.traffic and not _ready(one)]
     return "; ".join(part for part in (plan.reason, *troubles) if part)
+
+
+def _ready(version: VersionState) -> int:
+    return sum(replica.ready for replica in version.replicas)
 
 
 def _version(name: str, plan: Plan, pool: Pool | None) -> VersionState:

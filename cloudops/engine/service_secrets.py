@@ -14,10 +14,14 @@ _LIMIT = 100_000
 
 @dataclass
 class Secrets:
-    """The endpoint's token ("": open to everybody on this machine) and each version's secret variables."""
+    """The endpoint's token ("": open to everybody on this machine) and each version's secret variables.
+
+    ``key`` is what the router shows to replicas (see ``service_key.py``); it stays the same for the endpoint's life.
+    """
 
     token: str = ""
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    key: str = ""
 
     @classmethod
     def pop(cls, environ: MutableMapping[str, str]) -> Secrets:
@@ -27,11 +31,12 @@ class Secrets:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Secrets:
         """What :meth:`to_json` gave."""
-        return cls(value.get("token") or "", {name: dict(own) for name, own in value.get("versions", {}).items()})
+        versions = {name: dict(own) for name, own in value.get("versions", {}).items()}
+        return cls(value.get("token") or "", versions, value.get("key") or "")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object, for a pipe or a socket."""
-        return {"token": self.token, "versions": self.versions}
+        return {"token": self.token, "versions": self.versions, "key": self.key}
 
     def variable(self) -> dict[str, str]:
         """The environment variable that hands them to a supervisor or router.

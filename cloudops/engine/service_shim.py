@@ -3,8 +3,8 @@
 A replica must not write into a pipe that dies with the supervisor, and writing straight to a file would give lines
 without times, logs without end, and a replica that fails when the disk is full. So each replica has this small
 process above it: it stamps lines, masks secrets, begins a new file when one is long, drops what a full disk refuses,
-passes SIGTERM on, and ends with the replica's exit code (128 + n for signal n). Killing it kills the replica, which
-the supervisor then replaces.
+passes SIGTERM on, and ends with the replica's exit code (128 + n for signal n), after whatever the replica has left
+running, in sessions of its own too. Killing it kills the replica, which the supervisor then replaces.
 
 ``python -m cloudops.engine.service_shim LABEL...`` reads a :class:`Task` as JSON from standard input; the labels say
 in the process table whose it is (see ``service_find.py``).
@@ -24,8 +24,10 @@ from pathlib import Path
 
 from . import log_writer
 from .log_writer import LINE_LIMIT, MARK, Lines, Log, Mask
-from .process import die_with_parent
+from .process import adopt_orphans, descendants, die_with_parent, kill_until_gone
 
+#: The exit code where the program cannot be started, as shells have it.
+NO_PROGRAM = 127
 _STARTED = MARK + b"started "
 _FILE_LIMIT = 64 * 1024 * 1024
 _FILES_KEPT = 3
@@ -119,6 +121,7 @@ def describe(code: int | None) -> str:
 def main() -> int:
     """Run the task from standard input to its end; returns the exit code."""
     task = Task(**json.loads(sys.stdin.buffer.read()))
+    adopt_orphans()
     if task.tied:
         die_with_parent()
     for ignored in (signal.SIGINT, signal.SIGHUP):
@@ -143,12 +146,28 @@ def _run(task: Task, log: RollingLog) -> int:
         child = _spawn(task, sink)
     except OSError as error:
         log.feed(f"cannot start {task.argv[0]}: {error.strerror}: {error.filename}\n".encode())
-        return 127
+        return NO_PROGRAM
     finally:
         os.close(sink)
     _pump(child, output, wake, asked, log)
     code = child.wait()
+    _end_the_rest()
     return 128 - code if code < 0 else code
+
+
+def _end_the_rest() -> None:
+    """Kill what the replica left: as orphans they are our children by now, and nobody else knows of them."""
+    if _has_children():  # looking closer takes longer than most replicas have reason for
+        kill_until_gone(lambda: descendants(os.getpid()))
+
+
+def _has_children() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _spawn(task: Task, sink: int) -> subprocess.Popen[bytes]:
@@ -184,6 +203,16 @@ def _pump(child: subprocess.Popen[bytes], output: int, wake: int, asked: list[in
         readable = select.select([wake, output] if is_open else [wake], [], [])[0]
         if wake in readable:
             os.read(wake, 512)
+            _bury_orphans(child.pid)
+
+
+def _bury_orphans(child: int) -> None:
+    """Collect adopted processes that have ended, as init does; the replica's own end is told elsewhere."""
+    if not hasattr(os, "waitid"):
+        return
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != child:
+            os.waitpid(ended.si_pid, 0)
 
 
 def _copy(output: int, log: RollingLog) -> bool:

@@ -1,4 +1,7 @@
-"""The process that keeps an endpoint as it is desired: ``python -m ...service_supervisor DIR LISTEN CONTROL READY``.
+"""The process that keeps an endpoint as it is desired.
+
+``python -m cloudops.engine.service_supervisor DIR LIFE LISTEN CONTROL READY``: the endpoint's directory and life, the
+sockets for HTTP and for control that it inherits, and the descriptor on which it tells its starter how that went.
 
 It holds ``DIR/lock`` while it lives. Several times a second it compares ``desired.json``, the plan of the rollout and
 the processes, and acts on the difference. Everything that it decides is in ``observed.json`` and everything that it
@@ -21,6 +24,7 @@ from typing import Any
 
 from . import service_report, service_routes
 from .files import Lock
+from .process import end_group
 from .rollout import Plan, Seen, advance, count
 from .service_control import Link
 from .service_find import SHIM, find
@@ -31,9 +35,12 @@ from .service_replica import Replica
 from .service_scale import Scaler
 from .service_secrets import Secrets
 from .service_types import Desired, Phase
+from .service_watch import DesiredFile
 
 _STEP = 0.1
 _FIRST_LOOK = 2.0
+#: Seconds for which what clients want has to be gone before the endpoint ends for it.
+_GONE = 1.0
 
 
 class Supervisor:
@@ -44,15 +51,16 @@ class Supervisor:
     ) -> None:
         self.paths, self.secrets, self.desired = paths, secrets, desired
         self.link = Link(self._on_client)
-        self.gate = Gate(paths, listener, control, secrets, self.link)
+        self.file = DesiredFile(paths, desired.life, patience=_GONE)
+        self.gate = Gate(paths, desired.life, listener, control, secrets, self.link)
         self.pools: dict[str, Pool] = {}
         self.board = service_report.Board(paths)
+        self.board.follow(desired)
         before = self.board.load()
         self.plan = Plan.from_json(before["plan"]) if before else Plan()
         if self.plan.generation != desired.generation:
             self.plan = advance(self.plan, desired, {}, time.time())
         self._replicas_before = service_report.replicas(before)
-        self._stamp: tuple[int, int] | None = None
         self._poked = asyncio.Event()
         self._told = ""
 
@@ -75,13 +83,19 @@ class Supervisor:
         """One look at everything, and what follows from it."""
         now = time.time()
         self._reload()
-        if self.desired.deleted:
+        if self.desired.deleted or self.file.gone:
             return
         self.gate.step()
         self.plan = count(self.plan, self.link.take_counts())
-        self.plan = advance(self.plan, self.desired, self._seen(), now)
+        before, self.plan = self.plan, advance(self.plan, self.desired, self._seen(), now)
+        if before.generation != self.plan.generation and self.plan.action == "deploy":
+            for name in self.plan.target:
+                self._pool(name).retry()
         for name in self.plan.running | set(self.pools):
             self._pool(name).run(self._wanted(name, now))
+        if self.plan.stage == "settled":
+            for name in self.plan.weights:
+                self.pools[name].keep()
         for pool in self.pools.values():
             pool.step(now)
         self.link.route(service_routes.routes(self.plan, self.pools))
@@ -91,7 +105,7 @@ class Supervisor:
             self._publish()
 
     def _over(self) -> bool:
-        return self.desired.deleted or (self.plan.stage == "failed" and self._seal())
+        return self.desired.deleted or self.file.gone or (self.plan.stage == "failed" and self._seal())
 
     def _seal(self) -> bool:
         """Publish the failure, unless a client is just asking for something else: then there is more to do.
@@ -99,7 +113,10 @@ class Supervisor:
         Clients write under this lock, and launch a new supervisor once they have seen the failure there.
         """
         lock = Lock(self.paths.client_lock)
-        if not lock.acquire():
+        try:
+            if not lock.acquire():
+                return False
+        except OSError:  # the folder was removed: looking at it will tell
             return False
         try:
             self._safely(self._reload)
@@ -120,8 +137,9 @@ class Supervisor:
         pool, spec = self.pools.get(name), self.desired.versions.get(name)
         # A name that was forgotten may come back with another specification.
         if spec is not None and (pool is None or (pool.spec != spec and not pool.slots)):
-            scaler = Scaler(spec.min_replicas, spec.max_replicas, self.desired.policy, 0)
-            fresh = Pool(self.paths, spec, self.secrets.versions.get(name, {}), self.desired.policy, scaler)
+            policy, secrets = self.desired.policy, self.secrets.versions.get(name, {})
+            scaler = Scaler(spec.min_replicas, spec.max_replicas, policy, 0)
+            fresh = Pool(self.paths, self.desired.life, spec, secrets, self.secrets.key, policy, scaler)
             fresh.ending = pool.ending if pool else []
             self.pools[name] = pool = fresh
         assert pool is not None
@@ -140,6 +158,9 @@ class Supervisor:
 
     def _adopt_replicas(self) -> None:
         for one in find(self.paths.root, [SHIM]):
+            if one.life != self.desired.life:
+                end_group(one.process, grace=0)
+                continue
             if len(one.labels) != 3:
                 continue
             version, index, ready_file = one.labels
@@ -164,41 +185,38 @@ class Supervisor:
         self.link.tell({"secrets": self.secrets.to_json()})
         self._poked.set()
 
-    def _desired_stamp(self) -> tuple[int, int] | None:
-        try:
-            status = self.paths.desired.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
-
     def _reload(self) -> None:
-        stamp = self._desired_stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self.desired = self.paths.read_desired() or self.desired
+        found = self.file.look(time.monotonic())
+        if found is not None:
+            self.desired = found
+            self.board.follow(found)
             for pool in self.pools.values():
                 pool.policy = pool.scaler.policy = self.desired.policy
 
     def _publish(self) -> None:
         state = service_report.state(self.desired, self.plan, self.pools)
-        if state.phase == "ready" and (trouble := self.gate.trouble()):
-            state = replace(state, phase="degraded", reason=trouble)
+        if state.phase in ("ready", "degraded") and (trouble := self.gate.trouble()):
+            state = replace(state, phase="down", reason=trouble)
+        if self.file.problem:
+            state = replace(state, reason="; ".join(part for part in (self.file.problem, state.reason) if part))
         router = self.gate.process.pid if self.gate.process else None
         self.board.show(state, self.plan, supervisor=os.getpid(), router=router)
 
     async def _finish(self) -> None:
         """Stop serving: the router first, after its open requests, then the replicas; the last state stays."""
-        final: Phase = "deleted" if self.desired.deleted else "failed"
-        if final == "deleted":
+        final: Phase = "deleted" if self.desired.deleted or self.file.gone else "failed"
+        if self.desired.deleted:
             self.board.end("deleting", "", self.desired, self.plan, os.getpid())
         self.gate.close()
         deadline = time.monotonic() + self.desired.policy.drain
         while self.gate.alive() and time.monotonic() < deadline:
-            self.link.tell({"stop": True})
+            self.gate.stop()
             await asyncio.sleep(_STEP)
         self.gate.kill()
         await self._end_replicas(gently=final == "deleted")
         self.link.close()
+        if self.file.gone:
+            return  # another endpoint's files may lie here now
         self.board.end(final, self.plan.reason if final == "failed" else "", self.desired, self.plan, None)
 
     async def _end_replicas(self, *, gently: bool) -> None:
@@ -227,15 +245,15 @@ class Supervisor:
 
 def main(arguments: list[str]) -> int:
     """Serve until the endpoint is deleted; tells the starter through descriptor READY (-1: nobody) how it went."""
-    directory, listener, control, ready = arguments
+    directory, life, listener, control, ready = arguments
     secrets = Secrets.pop(os.environ)
     paths = Paths(directory)
     try:
         lock = paths.supervisor_lock()
         if not lock.acquire():
             raise OSError(f"another supervisor serves {paths.root}")
-        desired = paths.read_desired()
-        if desired is None:
+        desired = paths.known()
+        if desired is None or desired.life != life:
             raise OSError(f"{paths.desired} is not there: nothing to serve")
     except (OSError, ValueError) as error:
         _tell(int(ready), str(error))

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-Phase = Literal["creating", "updating", "ready", "degraded", "rolling_back", "failed", "deleting", "deleted"]
+Phase = Literal[
+    "creating",
+    "updating",
+    "rolling_back",
+    "ready",
+    "degraded",  # every version with traffic serves, not all with the replicas that they should have
+    "recovering",  # a version with traffic has no replica that is ready, and one is just coming back
+    "down",  # a version with traffic has no replica that is ready, and they keep failing; it goes on trying
+    "failed",
+    "deleting",
+    "deleted",
+]
 VersionPhase = Literal["starting", "live", "baking", "draining", "stopped", "failed"]
 
 
@@ -15,8 +26,8 @@ class ServiceConflict(RuntimeError):
     """What was asked for contradicts the state of the endpoint; nothing has changed."""
 
 
-#: Phases in which an endpoint has come to rest; it may still leave "degraded" by itself.
-SETTLED: frozenset[str] = frozenset({"ready", "degraded", "failed", "deleted"})
+#: Phases in which an endpoint has come to rest; it may still leave "degraded" and "down" by itself.
+SETTLED: frozenset[str] = frozenset({"ready", "degraded", "down", "failed", "deleted"})
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -30,7 +41,8 @@ class VersionSpec:
     ends with code 0 on SIGTERM after its open requests.
 
     Sizes are bytes, times seconds. ``env`` is the whole environment of a replica except secrets. ``setup`` commands
-    run once before the first replica; their time does not count as readiness time. A replica tree whose resident
+    run before the first replica, and again where the program is gone: they have to be quick where nothing is left to
+    do. Their time does not count as readiness time. A replica tree whose resident
     memory exceeds ``memory`` is restarted. ``gpus`` is the value list of CUDA_VISIBLE_DEVICES (empty: none visible).
     """
 
@@ -79,8 +91,9 @@ class VersionSpec:
 class Rollout:
     """How traffic moves to a new version: ``canary`` share (0 to 1; None: all at once), then ``bake`` seconds of watch.
 
-    During the bake the new version is rolled back when, after ``min_requests``, more than ``max_error_rate`` of its
-    answers were 5xx, or when its replicas keep crashing. A bake with fewer requests than that passes.
+    During the bake the new version is rolled back when, after ``min_requests``, the share of its answers that were 5xx
+    exceeds the live version's by more than ``max_error_rate`` (a share, 0 to 1; the live version's counts as 0 with
+    fewer requests than that), or when its replicas keep crashing. A bake with fewer requests passes.
     """
 
     canary: float | None = None
@@ -120,7 +133,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Desired:
-    """What clients want: the content of ``desired.json``. ``target`` is the share of traffic by version (sum 1)."""
+    """What clients want: the content of ``desired.json``. ``target`` is the share of traffic by version (sum 1).
+
+    ``life`` tells this endpoint from every other that is ever deployed in the same directory; its processes carry it.
+    """
 
     generation: int
     port: int
@@ -133,6 +149,7 @@ class Desired:
     secret_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     token: bool = False
     deleted: bool = False
+    life: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; it holds the names of secrets, never their values."""

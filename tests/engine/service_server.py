@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -38,13 +39,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.answer(413, {"error": "too large"})
         body = self.body()
+        if self.path == "/spawn":
+            return self.answer(200, {"pid": spawn(body.decode())})
+        if self.path == "/crash-once" and os.path.exists(SETTINGS["ONCE"]):
+            os.unlink(SETTINGS["ONCE"])
+            os._exit(9)
         if self.path == "/crash":
             os._exit(9)
         if self.path == "/grow":
             HOARD.append(b"x" * (200 << 20))
         if self.path == "/sleep":
             time.sleep(float(body))
-        if self.path == "/large":
+        if self.path in ("/large", "/crash-once"):
             return self.answer(200, {"size": len(body)})
         time.sleep(float(SETTINGS.get("SLEEP", "0")))
         return self.answer(500 if "FAIL" in SETTINGS else 200, self.description(body))
@@ -74,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if "X-Cloudops-Key" in self.headers:
+            self.send_header("X-Cloudops-Key", self.headers["X-Cloudops-Key"])
         self.send_header("X-Twice", "1")
         self.send_header("X-Twice", "2")
         self.end_headers()
@@ -99,6 +107,13 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def spawn(seconds):
+    """The process id of an orphan that has a session of its own and does not heed SIGTERM."""
+    script = f"trap '' TERM; echo $$; exec sleep {seconds}"
+    with subprocess.Popen(["setsid", "-f", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        return int(process.stdout.readline())
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
@@ -113,7 +128,7 @@ def announce(port):
 
 def main():
     print(f"serving ü {SETTINGS.get('SECRET', '')}", flush=True)
-    if "EXIT" in SETTINGS:
+    if "EXIT" in SETTINGS or os.path.exists(SETTINGS.get("EXIT_FILE", "")):
         raise RuntimeError("the model file is damaged")
     time.sleep(float(SETTINGS.get("START_DELAY", "0")))
     server = Server((SETTINGS["CLOUDOPS_HOST"], int(SETTINGS["CLOUDOPS_PORT"])), Handler)

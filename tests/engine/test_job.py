@@ -143,6 +143,45 @@ def test_retries_go_on_from_the_checkpoint(jobs, tmp_path):
     assert "[cloudops] attempt 1 ended: exit code 3; starting it again" in job.log_tail(jobs.root / "job")
 
 
+@pytest.mark.parametrize("end", ["sys.exit(1)", "os.kill(os.getppid(), signal.SIGUSR2); time.sleep(30)"])
+def test_fresh_folders_are_emptied_between_attempts(jobs, tmp_path, end):
+    model, kept = tmp_path / "model", tmp_path / "kept"
+    for folder in (model, kept):
+        folder.mkdir()
+    (model / "given").touch()
+    code = f"""
+        import os, pathlib, signal, sys, time
+        first = os.environ["CLOUDOPS_ATTEMPT"] == "1"
+        print(sorted(os.listdir({str(model)!r})))
+        for folder in ({str(model)!r}, {str(kept)!r}, "."):
+            pathlib.Path(folder, "part" if first else "whole").touch()
+        os.chmod({str(model)!r}, 0o500)
+        if first:
+            {end}
+    """
+    state = jobs.run(python(code), fresh=(str(model),), retries=1)
+    assert (state.phase, state.attempt) == ("succeeded", 2)
+    assert sorted(path.name for path in model.iterdir()) == ["whole"]
+    assert sorted(path.name for path in kept.iterdir()) == ["part", "whole"]
+    assert {"part", "whole"} <= {path.name for path in (tmp_path / "job cwd").iterdir()}
+    assert job.log_tail(jobs.root / "job", 10)[-1] == "[]"
+
+
+def test_fresh_folder_that_is_a_link_leaves_alone_what_it_leads_to(jobs, tmp_path):
+    model, others = tmp_path / "model", tmp_path / "others"
+    others.mkdir()
+    (others / "theirs").touch()
+    code = f"""
+        import os, sys
+        if os.environ["CLOUDOPS_ATTEMPT"] == "1":
+            os.symlink({str(others)!r}, {str(model)!r})
+            sys.exit(1)
+    """
+    assert jobs.run(python(code), fresh=(str(model),), retries=1).phase == "succeeded"
+    assert (model.is_symlink(), list(model.iterdir())) == (False, [])
+    assert (others / "theirs").exists()
+
+
 def test_retries_end(jobs):
     state = jobs.run(python("import sys; sys.exit(3)"), retries=2)
     assert (state.phase, state.attempt, state.reason) == ("failed", 3, "exit code 3")

@@ -174,8 +174,17 @@ def _counted(one: Endpoint) -> tuple[int, int, int]:
 )
 def test_malformed_requests_are_refused(one: Endpoint, wire: socket.socket, request_: bytes) -> None:
     wire.sendall(request_)
-    assert _read(wire)[0] == 400
+    status, head, body = _read(wire)
+    assert (status, list(json.loads(body))) == (400, ["error"])
+    assert "content-type: application/json" in head.lower()
     assert one.ask().status == 200
+
+
+def test_nothing_that_a_client_sends_is_logged(one: Endpoint, wire: socket.socket) -> None:
+    wire.sendall(b"POST /x HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer hunter2\x01\r\nContent-Length: 0\r\n\r\n")
+    assert _read(wire)[0] == 400
+    for log in one.directory.rglob("*.log"):
+        assert b"hunter2" not in log.read_bytes(), log
 
 
 def test_odd_targets(wire: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,17 @@ def test_only_replica_costs_time_and_no_request(one: Endpoint) -> None:
     assert len({answer.value["pid"] for answer in answers}) == 2
 
 
+def test_large_bodies_are_sent_again_up_to_a_limit(one: Endpoint, tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    one.up(spec("v1", env={"ONCE": str(once)}, min_replicas=2, max_replicas=2))
+    for size, expected in ((20 << 20, 200), (25 << 20, 200), (27 << 20, 502)):
+        once.touch()
+        answer = one.ask("/crash-once", bytes(size))
+        assert (answer.status, once.exists()) == (expected, False), size
+        assert expected != 200 or answer.value == {"size": size}
+        until(lambda: _ready(one, 2))
+
+
 def test_shim_takes_its_replica_along_and_both_are_replaced(one: Endpoint) -> None:
     state = one.up(spec("v1"))
     [shim] = [found.process for found in one.processes() if found.module == SHIM]
@@ -59,6 +71,20 @@ def test_shim_takes_its_replica_along_and_both_are_replaced(one: Endpoint) -> No
         _more(answers)
     assert bad(answers) == []
     assert not _runs(state.version("v1").replicas[0].pid)
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+def test_what_a_replica_started_ends_with_it(one: Endpoint) -> None:
+    state = one.up(spec("v1"))
+    short, orphan = (one.ask("/spawn", seconds).value["pid"] for seconds in (b"0.2", b"600"))
+    until(lambda: not psutil.pid_exists(short), what="adopted orphans that end are collected")
+    assert _runs(orphan)
+    one.kill(state.version("v1").replicas[0].pid)
+    until(lambda: one.state.version("v1").replicas[0].restarts == 1 and _ready(one, 1))
+    assert not _runs(orphan)
+    last = one.ask("/spawn", b"600").value["pid"]
+    service.delete(one.directory)
+    assert not _runs(last)
 
 
 def test_router(one: Endpoint) -> None:

@@ -197,6 +197,32 @@ def test_setup_runs_once_before_the_replicas(one: Endpoint) -> None:
     assert sources == {"v1-setup": 2}
 
 
+def test_program_that_was_removed_is_set_up_again(one: Endpoint, tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    setup = ("ln", "-sfn", os.path.realpath(sys.executable), str(program))
+    server = str(Path(__file__).with_name("service_server.py"))
+    pid = one.up(spec("v1", argv=(str(program), server), setup=(setup,))).version("v1").replicas[0].pid
+    program.unlink()
+    one.kill(pid)
+    until(lambda: one.state.phase == "ready" and one.ask().value["pid"] != pid, what="it heals")
+    assert program.exists()
+
+
+def test_set_up_that_fails_later_is_told_and_tried_again(one: Endpoint, tmp_path: Path) -> None:
+    program, broken = tmp_path / "python", tmp_path / "broken"
+    script = f"test ! -e '{broken}' || {{ echo 'no such index'; exit 3; }}; ln -sfn '{sys.executable}' '{program}'"
+    server, policy = str(Path(__file__).with_name("service_server.py")), replace(FAST, backoff_max=0.5)
+    version = spec("v1", argv=(str(program), server), setup=(("sh", "-c", script),))
+    pid = one.up(version, policy=policy).version("v1").replicas[0].pid
+    broken.touch()
+    program.unlink()
+    one.kill(pid)
+    state = until(lambda: (found := one.state).phase == "down" and found)
+    assert "version v1: could not be set up: exit code 3: no such index" in state.reason
+    broken.unlink()
+    until(lambda: one.state.phase == "ready" and one.ask().status == 200, what="it heals")
+
+
 def test_failing_setup_is_told(one: Endpoint) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no package called left-pad')")
     state = one.up(spec("v1", setup=(command,)))
@@ -238,6 +264,27 @@ def test_secrets_reach_replicas_and_no_file(one: Endpoint) -> None:
     assert "serving ü ***" in [record.text for record in service.logs(one.directory)]
 
 
+def test_router_shows_replicas_a_key_that_no_client_sees_or_sets(one: Endpoint) -> None:
+    show = (sys.executable, "-c", "import os; print('set up with', os.environ.get('CLOUDOPS_REQUEST_KEY'))")
+    one.up(spec("v1", setup=(show,)))
+    forged = {"X-Cloudops-Key": "forged", "Connection": "x-cloudops-key"}
+    answer = one.ask(headers=forged)
+    key = answer.value["environment"]["CLOUDOPS_REQUEST_KEY"]
+    assert len(key) >= 43
+    assert answer.value["headers"]["x-cloudops-key"] == key
+    assert "x-cloudops-key" not in answer.headers
+    assert "set up with None" in [record.text for record in service.logs(one.directory)]
+    assert not [path for path in one.directory.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    before = one.state
+    one.kill(before.supervisor)
+    until(lambda: one.state.supervisor not in (None, before.supervisor))
+    one.kill(one.state.router)
+    one.kill(answer.value["pid"])
+    again = until(lambda: (found := one.ask()).status == 200 and found)
+    assert again.value["pid"] != answer.value["pid"]
+    assert again.value["environment"]["CLOUDOPS_REQUEST_KEY"] == again.value["headers"]["x-cloudops-key"] == key
+
+
 def test_lost_endpoint_is_seen_and_resumed(one: Endpoint) -> None:
     state = one.up(spec("v1"), token="sesame")
     for process in (state.router, state.supervisor):
@@ -253,7 +300,9 @@ def test_lost_endpoint_is_seen_and_resumed(one: Endpoint) -> None:
     again = service.wait(one.directory, service.resume(one.directory, token="sesame"), timeout=30)
     assert (again.phase, again.port) == ("ready", state.port)
     assert again.version("v1").replicas[0].pid == state.version("v1").replicas[0].pid, "what lived was adopted"
-    assert one.ask(headers={"Authorization": "Bearer sesame"}).status == 200
+    answer = one.ask(headers={"Authorization": "Bearer sesame"})
+    assert answer.status == 200
+    assert answer.value["headers"]["x-cloudops-key"] == answer.value["environment"]["CLOUDOPS_REQUEST_KEY"]
     assert service.resume(one.directory) == again.generation, "what runs is left alone"
 
 
@@ -281,17 +330,10 @@ service.deploy(Path({str(one.directory)!r}), spec("v1"), policy=FAST)
     assert service.wait(one.directory, 1, timeout=30).phase == "ready"
 
 
-def test_damaged_files_are_named(one: Endpoint) -> None:
+def test_damaged_state_is_written_again(one: Endpoint) -> None:
     state = one.up(spec("v1"))
     (one.directory / "observed.json").write_text("{")
     until(lambda: _readable(one), what="the supervisor rewrites its file")
-    desired = one.directory / "desired.json"
-    text = desired.read_text()
-    desired.write_text("nonsense")
-    with pytest.raises(ValueError, match=r"desired\.json is damaged"):
-        service.read(one.directory)
-    time.sleep(0.3)
-    desired.write_text(text)
     assert one.state.supervisor == state.supervisor, "it went on"
     assert one.ask().status == 200
 
@@ -318,7 +360,7 @@ def test_sick_replica_is_replaced(one: Endpoint) -> None:
     sick.touch()
     until(lambda: one.state.version("v1").replicas[0].restarts >= 1)
     degraded = one.state
-    assert (degraded.phase, degraded.version("v1").state) == ("degraded", "live")
+    assert (degraded.phase, degraded.version("v1").state) == ("recovering", "live")
     sick.unlink()
     until(lambda: one.state.phase == "ready")
     assert one.ask().value["pid"] != state.version("v1").replicas[0].pid
@@ -332,10 +374,33 @@ def test_crash_loop_backs_off_and_says_why(one: Endpoint, tmp_path: Path) -> Non
     one.up(spec("v1", argv=(sys.executable, "-c", program)))
     broken.touch()
     one.kill(one.ask().value["pid"])
-    state = until(lambda: (found := one.state).phase == "degraded" and "4 times" in found.reason and found)
+    state = until(lambda: (found := one.state).phase == "down" and "4 times" in found.reason and found)
     assert "version v1: replica 0 ended 4 times in a row (exit code 1: the licence has expired)" in state.reason
     broken.unlink()
     until(lambda: one.state.phase == "ready", what="it recovers by itself")
+
+
+def test_crash_that_is_made_up_for_is_never_seen_as_an_endpoint_that_is_down(one: Endpoint) -> None:
+    pid = one.up(spec("v1", env={"START_DELAY": "0.3"})).version("v1").replicas[0].pid
+    one.kill(pid)
+    seen = set()
+    until(lambda: seen.add(one.state.phase) or one.state.version("v1").replicas[0].restarts == 1)
+    until(lambda: seen.add(one.state.phase) or one.state.phase == "ready")
+    assert seen == {"ready", "recovering"}
+
+
+def test_endpoint_that_is_down_is_tried_at_once_when_it_is_deployed_again(one: Endpoint, tmp_path: Path) -> None:
+    broken, slow = tmp_path / "broken", replace(FAST, backoff=60.0, backoff_max=60.0)
+    version = spec("v1", env={"EXIT_FILE": str(broken)})
+    pid = one.up(version, policy=slow).version("v1").replicas[0].pid
+    broken.touch()
+    one.kill(pid)
+    state = until(lambda: (found := one.state).phase == "down" and found)
+    assert "version v1: replica 0 ended 2 times in a row (exit code 1" in state.reason
+    assert one.up(version, policy=replace(slow, backoff=0.1)).phase == "down", "it is still broken"
+    broken.unlink()
+    assert one.up(version, policy=replace(slow, backoff=0.1)).phase == "ready"
+    assert one.ask().status == 200
 
 
 def test_router_that_cannot_start_is_told(one: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +409,7 @@ def test_router_that_cannot_start_is_told(one: Endpoint, tmp_path: Path, monkeyp
     (broken / "aiohttp.py").write_text("raise ImportError('aiohttp is not for this Python')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
     service.deploy(one.directory, spec("v1"), policy=FAST)
-    state = until(lambda: (found := one.state).phase == "degraded" and found)
+    state = until(lambda: (found := one.state).phase == "down" and found)
     assert state.reason == f"the router does not start; see {Path(os.path.realpath(one.directory)) / 'router.log'}"
     (broken / "aiohttp.py").unlink()
     assert until(lambda: one.state.phase == "ready" and one.ask()).status == 200, "mended without a restart"

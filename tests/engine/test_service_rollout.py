@@ -13,6 +13,8 @@ from cloudops.engine.service_types import Desired, Rollout, ServiceConflict, Ver
 
 READY = Seen(ready=1)
 WAITING = Seen(ready=0)
+LAME = Seen(ready=1, wanted=2, served=True)
+DOWN = Seen(ready=0, served=True)
 
 
 def _desired() -> Desired:
@@ -129,12 +131,12 @@ def test_bake_without_canary_keeps_the_old_version_running() -> None:
     assert one.step(1).weights == {"a": 1.0}
 
 
-def test_bake_counts_only_the_new_version_and_only_from_enough_requests() -> None:
+def test_bake_judges_only_from_enough_requests() -> None:
     one = Endpoint().live("a")
     one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60, max_error_rate=0.25))
     one.plan = count(one.plan, {"b": (100, 100)})
     one.step(b=READY)
-    one.plan = count(one.plan, {"a": (50, 50), "b": (4, 2)})
+    one.plan = count(one.plan, {"a": (50, 0), "b": (4, 2)})
     assert one.step(1).stage == "baking", "four requests say nothing"
     one.plan = count(one.plan, {"b": (4, 0)})
     assert one.step(1).stage == "baking", "2 of 8 is what is allowed"
@@ -143,6 +145,31 @@ def test_bake_counts_only_the_new_version_and_only_from_enough_requests() -> Non
     assert one.plan.reason == (
         "rolled back: version b answered 3 of 9 requests with a server error during its bake (33%, allowed 25%)"
     )
+
+
+def test_bake_does_not_blame_the_new_version_for_what_the_live_one_does_too() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60, max_error_rate=0.05))
+    one.step(b=READY)
+    one.plan = count(one.plan, {"a": (80, 16), "b": (20, 5)})
+    assert one.step(1).stage == "baking", "25 % are not more than 5 % above 20 %"
+    one.plan = count(one.plan, {"b": (2, 2)})
+    one.step(1)
+    assert one.plan.reason == (
+        "rolled back: version b answered 7 of 22 requests with a server error during its bake "
+        "(32%, allowed 5% more than the 20% of the live version)"
+    )
+    one.want({"c": 1.0}, rollout=Rollout(canary=0.5, bake=60))
+    one.step(c=READY)
+    assert (one.plan.live_requests, one.plan.live_errors) == (0, 0), "each bake counts for itself"
+
+
+def test_few_requests_of_the_live_version_excuse_nothing() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(canary=0.5, bake=60))
+    one.step(b=READY)
+    one.plan = count(one.plan, {"a": (4, 4), "b": (10, 5)})
+    assert one.step(1).weights == {"a": 1.0}
 
 
 def test_crashes_in_the_bake_count_too() -> None:
@@ -243,8 +270,27 @@ def test_split_waits_for_stopped_versions() -> None:
 def test_live_version_without_replicas_is_degraded() -> None:
     one = Endpoint().live("a")
     one.step(a=WAITING)
-    assert phase(one.plan, one.seen) == "degraded"
+    assert phase(one.plan, one.seen) == "recovering"
     assert one.step(1000).weights == {"a": 1.0}, "what is live is not given up"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (READY, READY, "ready"),
+        (READY, Seen(ready=1, wanted=2), "ready"),  # it is growing
+        (READY, Seen(ready=1, wanted=2, crashes=1), "degraded"),
+        (READY, Seen(ready=0, crashes=1), "recovering"),
+        (READY, Seen(ready=0, crashes=2, down=True), "down"),
+        (Seen(ready=0, crashes=1), Seen(ready=0, crashes=2, down=True), "down"),
+    ],
+)
+def test_phase_tells_who_serves(first: Seen, second: Seen, expected: str) -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.step(a=first, b=second)
+    assert phase(one.plan, one.seen) == expected
 
 
 def test_resumed_endpoint_that_does_not_come_up_fails() -> None:
@@ -252,3 +298,58 @@ def test_resumed_endpoint_that_does_not_come_up_fails() -> None:
     one.want({"a": 1.0}, "resume")
     one.step(a=WAITING)
     assert one.step(31).stage == "failed"
+
+
+@pytest.mark.parametrize("action", ["traffic", "deploy"])
+def test_live_version_counts_with_the_replicas_that_it_has(action: str) -> None:
+    one = Endpoint().live("a")
+    one.step(a=LAME)
+    one.want({"a": 1.0}, action)
+    one.step()
+    assert (one.plan.stage, one.plan.weights, one.plan.reason) == ("settled", {"a": 1.0}, "")
+
+
+def test_rollback_out_of_a_bake_needs_no_complete_version_to_go_back_to() -> None:
+    one = Endpoint().live("a")
+    one.want({"b": 1.0}, rollout=Rollout(bake=60))
+    one.step(a=LAME, b=READY)
+    one.want(fallback(one.plan, one.desired), "rollback")
+    one.step()
+    assert (one.plan.stage, one.plan.weights, one.plan.reason) == ("settled", {"a": 1.0}, "rolled back to version a")
+
+
+def test_traffic_may_go_back_to_a_live_version_that_is_down() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.want({"a": 1.0}, "traffic")
+    assert one.step(a=DOWN).weights == {"a": 1.0}
+
+
+def test_stopped_version_has_to_be_complete_before_it_gets_traffic_again() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 1.0}, "traffic")
+    one.step(a=LAME)
+    assert (one.plan.stage, one.plan.weights) == ("starting", {"b": 1.0})
+    one.step(31)
+    assert (one.plan.stage, one.plan.weights) == ("settled", {"b": 1.0})
+    assert one.plan.reason == "rolled back: version a did not become ready in 30 s"
+
+
+def test_live_version_that_is_down_is_waited_for_when_it_is_deployed_again_and_kept() -> None:
+    one = Endpoint().live("a")
+    one.want({"a": 1.0})
+    assert one.step(a=DOWN).stage == "starting"
+    one.step(31)
+    assert (one.plan.stage, one.plan.weights, one.plan.refused) == ("settled", {"a": 1.0}, "")
+    assert one.plan.reason == "version a did not become ready in 30 s"
+
+
+def test_resumed_endpoint_keeps_what_came_up() -> None:
+    one = Endpoint().live("a", "b")
+    one.want({"a": 0.5, "b": 0.5}, "traffic")
+    one.step(a=READY, b=READY)
+    one.want({"a": 0.5, "b": 0.5}, "resume")
+    one.step(a=READY, b=WAITING)
+    assert one.step(31).weights == {"a": 0.5, "b": 0.5}
+    assert (one.plan.stage, one.plan.reason) == ("settled", "version b did not become ready in 30 s")

@@ -176,6 +176,19 @@ def test_traffic_is_split_as_asked_and_versions_can_be_pinned(one: Endpoint) -> 
     assert bad(answers) == []
 
 
+def test_traffic_to_a_lame_version_leaves_alone_what_serves(one: Endpoint, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    version = spec("v1", env={"EXIT_FILE": str(broken)}, min_replicas=2, max_replicas=2, readiness_timeout=1.0)
+    victim, survivor = (replica.pid for replica in one.up(version).version("v1").replicas)
+    broken.touch()
+    one.kill(victim)
+    until(lambda: "in a row" in one.state.version("v1").reason)
+    with one.asked() as answers:
+        state = service.wait(one.directory, service.set_traffic(one.directory, {"v1": 100}), timeout=20)
+    assert (state.phase, bad(answers)) == ("degraded", [])
+    assert {answer.value["pid"] for answer in answers} == {survivor}
+
+
 def test_traffic_that_makes_no_sense_changes_nothing(one: Endpoint) -> None:
     state = one.up(spec("v1"))
     with pytest.raises(ValueError, match=r"adds up to 90; expected 100"):

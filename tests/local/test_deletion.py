@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from cloudops_local import client
-from cloudops_local.layout import Layout, remove
+from cloudops_local.layout import Layout
 
+from cloudops.engine.folders import remove
+from cloudops.engine.service_find import find
 from cloudops.errors import Conflict, JobFailed, ProviderError
 from cloudops.session import Session
 from cloudops.testing.projects import deployment, job
@@ -68,6 +70,22 @@ def test_a_job_that_does_not_end_stays_listed(
     running.delete()
     assert list(session.jobs()) == []
     assert not layout.job(running.ref.id).path.exists()
+
+
+@pytest.mark.parametrize("lost", ["desired.json", "desired.json observed.json", "folder"])
+def test_down_leaves_no_process_where_an_endpoints_files_are_lost(session: Session, layout: Layout, lost: str) -> None:
+    endpoint = session.deploy(deployment("small"))
+    endpoint.wait()
+    folder = layout.endpoint(endpoint.ref.id)
+    assert len(find(folder.resolve())) == 3
+    if lost == "folder":
+        shutil.rmtree(folder)
+    else:
+        for name in lost.split():
+            (folder / name).write_text("nonsense")
+    session.down()
+    assert find(folder.resolve()) == []
+    assert list(session.endpoints()) == []
 
 
 def test_files_that_cannot_be_removed_keep_the_job_listed(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

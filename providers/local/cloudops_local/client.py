@@ -16,11 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.folders import remove
 from cloudops.errors import Conflict, NotFound, ProviderError
 from cloudops.refs import LogLine, Ref
 
 from .found import found
-from .layout import JobFolder, Layout, remove
+from .layout import JobFolder, Layout
 from .state import Index, Item
 
 if TYPE_CHECKING:
@@ -332,8 +333,7 @@ class LocalClient:
 
         folder = self.layout.endpoint(ref.id)
         with self._alone("endpoints", ref.id):
-            if folder.exists():
-                service.delete(folder, wait=_ENDING)
+            service.delete(folder, wait=_ENDING)  # where the folder was removed, its processes may be left
             remove(folder)
             remove(self.layout.versions(ref.id))
             self.index.remove("endpoints", ref.id)

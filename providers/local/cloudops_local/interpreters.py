@@ -31,7 +31,7 @@ _OLDEST = (3, 9)
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter and the commands that make it ready (none where it is ready)."""
+    """An interpreter and the commands that make it ready (none where that is not ours to do)."""
 
     python: str
     setup: tuple[tuple[str, ...], ...] = ()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,29 +102,6 @@ class Layout:
     def version(self, endpoint: str, version: str) -> Path:
         """What a version of an endpoint serves: ``model`` and ``code``."""
         return self.versions(endpoint) / version
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it; silent when it is gone.
-
-    A job may have taken its own folders' write permission away; that does not keep them.
-
-    Raises:
-        OSError: something in it cannot be removed.
-    """
-
-    def once_more(function: Callable[[str], object], path: str, _: object) -> None:
-        if not os.path.lexists(path):
-            return
-        os.chmod(Path(path).parent, 0o700)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, 0o700)
-            shutil.rmtree(path)
-        else:
-            function(path)
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=once_more)
 
 
 def cache() -> Path:

@@ -280,7 +280,11 @@ class LocalDeployer(Deployer):
             if not self._client.has_endpoint(item.name):
                 yield Listed(ref, Phase.FAILED, item.created, item.project)
                 continue
-            status = self.status(ref)
+            try:
+                status = self.status(ref)
+            except ProviderError:  # damaged files: listed, so that it can be deleted
+                yield Listed(ref, Phase.UNKNOWN, item.created, item.project)
+                continue
             yield Listed(ref, status.phase, item.created, item.project, details={"url": status.url})
 
 
