@@ -253,7 +253,7 @@ def _unpack(spec: JobSpec) -> None:
         with tarfile.open(spec.archive) as archive:
             archive.extractall(spec.cwd, filter="data")
     except tarfile.TarError as error:
-        raise ValueError(f"{spec.archive} is damaged ({error}); pack it again") from error
+        raise ValueError(f"{spec.archive} is damaged ({error}); delete it and submit the job again") from error
 
 
 def _free_port() -> int:
