@@ -55,13 +55,12 @@ class Paths:
         Raises:
             ValueError: the file is damaged; the message names it.
         """
-        value = read_json(self.desired)
-        if value is None:
-            return None
         try:
-            return Desired.from_json(value)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self.desired} is damaged ({error}); deploy again, or delete the endpoint") from error
+            value = read_json(self.desired)
+            return None if value is None else Desired.from_json(value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Not to be deleted, as other damaged files may be: without it the endpoint ends.
+            raise ValueError(f"{self.desired} is damaged ({type(error).__name__}); deploy again to mend it") from error
 
     def damaged(self) -> str:
         """What is wrong with the file that says what clients want, or ""."""
@@ -82,7 +81,7 @@ class Paths:
         except ValueError as error:
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 return Desired.from_json(read_json(self.observed)["desired"])
-            raise error
+            raise ValueError(f"{self.desired} is damaged; delete the endpoint and deploy it again") from error
 
     def read_observed(self, desired: Desired) -> ServiceState:
         """What the supervisor last wrote, with the generation of ``desired``; "creating" where it wrote nothing yet.

@@ -66,6 +66,7 @@ def test_file_that_is_missing_for_a_moment_ends_nothing(one: Endpoint) -> None:
 def test_router_ends_the_replicas_where_there_is_no_supervisor_to_do_it(one: Endpoint) -> None:
     state = one.up(spec("v1"))
     assert state.router is not None
+    assert one.ask().status == 200, "the router is at work"
     os.kill(state.router, signal.SIGSTOP)
     one.kill(state.supervisor)
     shutil.rmtree(one.directory)
@@ -120,7 +121,7 @@ def test_damaged_file_is_told_and_what_it_said_is_served_on(one: Endpoint) -> No
     (one.directory / "desired.json").write_text("nonsense")
     state = until(lambda: (found := one.state).reason and found)
     assert (state.phase, state.generation) == ("ready", before.generation)
-    assert "desired.json is damaged" in state.reason
+    assert "desired.json is damaged (ValueError); deploy again to mend it" in state.reason
     assert state.reason.endswith("until then it serves what was asked for before")
     one.kill(state.supervisor)
     again = until(lambda: (found := one.state).supervisor not in (None, before.supervisor) and found.reason and found)
