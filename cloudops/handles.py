@@ -171,6 +171,7 @@ class Endpoint(Handle):
         superseded = bool(self._version) and bool(status.traffic) and self._version not in status.traffic
         if status.phase is not Phase.READY or status.refused or superseded:
             raise self._failure(status)
+        self._version = ""  # it has been seen to serve; what comes after it is another deployment's business
         return status
 
     def _failure(self, status: Status) -> DeploymentFailed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudops.errors import CloudopsError, Conflict, DeploymentFailed, InvalidRequest, NotFound
+from cloudops.errors import CloudopsError, ConfigError, Conflict, DeploymentFailed, InvalidRequest, NotFound
 from cloudops.provider import Capability
 from cloudops.refs import Phase
 
@@ -112,8 +112,11 @@ class DeployRollout(Contract):
     @pytest.mark.parametrize("share", [40, 60.5, -40])
     def test_shares_must_add_up(self, two_versions: tuple[Endpoint, str, str], share: float) -> None:
         endpoint, first, second = two_versions
+        shares = {first: share, second: 140 if share < 0 else 50}
+        with pytest.raises(ConfigError):
+            endpoint.traffic(shares)
         with pytest.raises(InvalidRequest):
-            endpoint.traffic({first: share, second: 140 if share < 0 else 50})
+            endpoint.provider.deployer.set_traffic(endpoint.ref, shares)
 
     @requires(Capability.TRAFFIC_SPLIT)
     def test_traffic_goes_to_known_versions_only(self, two_versions: tuple[Endpoint, str, str]) -> None:
