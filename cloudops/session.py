@@ -9,28 +9,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from . import references
-from .errors import CloudopsError, ConfigError, GateFailed, NotFound, UnsupportedFeature
+from .errors import ConfigError, GateFailed, NotFound
 from .events import BeforeDelete, StatusChanged
 from .gate import gate
 from .handles import Endpoint, Job, ModelVersion, attach, handle
 from .observers import Observers
 from .preflight import Preflight
-from .provider import Capability, JobRequest, ModelInfo, Plan, Support
-from .refs import Listed, Phase, Ref
+from .provider import Capability, ModelInfo, Plan, Support
+from .refs import Listed, Ref
 from .requests import Requests
 from .specs import STEPS, TRAINED
+from .steps import Steps
 from .submission import Submission
 
 if TYPE_CHECKING:
     from .config import Config
-    from .provider import CheckResult, DeployRequest, Provider
+    from .provider import CheckResult, Provider
     from .refs import Status
     from .specs import DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
     from .watch import Watched
@@ -58,11 +57,11 @@ class Session:
         self.config = config
         self._overrides = overrides
         self._observers = observers or Observers()
-        self._requests = Requests(project, root, place, config.path.resolve() if config else None)
         self._submission = Submission(provider, root, self._observers, sleep)
         secrets = os.environ if environ is None else environ
         self._preflight = Preflight(provider.info.name, provider.capabilities(), root, secrets)
-        self._jobs: dict[str, Job] = {}
+        requests = Requests(project, root, place, config.path.resolve() if config else None)
+        self._steps = Steps(config, requests, self._submission, self._preflight, overrides)
 
     def capabilities(self) -> Mapping[Capability, Support]:
         """What the provider can do, with reasons."""
@@ -84,8 +83,8 @@ class Session:
         """
         for unknown in set(steps) - set(STEPS):
             raise ConfigError(f"there is no step {unknown!r}", hint=f"the steps are {', '.join(STEPS)}")
-        configured = {step: spec for step in steps if (spec := self._configured(step)) is not None}
-        with self._located():
+        configured = {step: spec for step in steps if (spec := self._steps.configured(step)) is not None}
+        with self._steps.located():
             for step, spec in configured.items():
                 if step == "monitor":
                     self._monitored(spec)
@@ -112,7 +111,7 @@ class Session:
         self._preflight.monitor(spec)
         check_tables(spec, lambda text: self.resolve(text, planning=True), self.root)
         self._captures(spec)
-        deploy = self._configured("deploy")
+        deploy = self._steps.configured("deploy")
         if deploy is None or spec.endpoint not in (None, deploy.endpoint):
             try:
                 self.endpoint(spec.endpoint).status()
@@ -121,7 +120,7 @@ class Session:
 
     def _captures(self, spec: MonitorSpec) -> None:
         """Rows are compared that were captured; where the project's endpoint captures none, nothing would be found."""
-        deploy: DeploySpec | None = self._configured("deploy")
+        deploy: DeploySpec | None = self._steps.configured("deploy")
         if deploy is None or spec.endpoint not in (None, deploy.endpoint) or (deploy.capture and deploy.capture.sample):
             return
         quality = any(value is not None for _, value in spec.checks.quality)
@@ -132,8 +131,8 @@ class Session:
 
     def prepare(self, spec: PrepareSpec | None = None, *, new: bool = False) -> Job:
         """Start the data step, or find the same one; returns at once."""
-        with self._located(spec):
-            return self._submit("prepare", self._spec("prepare", spec), new=new)
+        with self._steps.located(spec):
+            return self._submit("prepare", self._steps.spec("prepare", spec), new=new)
 
     def train(self, spec: TrainSpec | None = None, *, new: bool = False) -> Job:
         """Start a training job, or find the same one; returns at once.
@@ -147,15 +146,15 @@ class Session:
             UnsupportedFeature: the provider cannot do what a field asks for.
             ProviderError: the provider refused.
         """
-        with self._located(spec):
-            return self._submit("train", self._spec("train", spec), new=new)
+        with self._steps.located(spec):
+            return self._submit("train", self._steps.spec("train", spec), new=new)
 
     def evaluate(self, spec: EvaluateSpec | None = None, *, model: str | None = None, new: bool = False) -> Job:
         """Start an evaluation of a model version, by default the one of the project's training."""
-        chosen: EvaluateSpec = self._spec("evaluate", spec)
+        chosen: EvaluateSpec = self._steps.spec("evaluate", spec)
         if model is not None:
             chosen = chosen.model_copy(update={"model": model})
-        with self._located(spec or model):
+        with self._steps.located(spec or model):
             return self._submit("evaluate", chosen, new=new)
 
     def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
@@ -164,9 +163,9 @@ class Session:
         Raises:
             GateFailed: the project's evaluation has requirements, and this model has not passed them.
         """
-        chosen: DeploySpec = self._spec("deploy", spec)
-        with self._located(spec):
-            request = self._deploy_request(chosen, model)
+        chosen: DeploySpec = self._steps.spec("deploy", spec)
+        with self._steps.located(spec):
+            request = self._steps.deploy_request(chosen, model)
             self._gate(model or chosen.model)
             return self._submission.deployment(request)
 
@@ -188,8 +187,8 @@ class Session:
         """
         from .watch import check_tables, watch
 
-        chosen: MonitorSpec = self._spec("monitor", spec)
-        with self._located(spec):
+        chosen: MonitorSpec = self._steps.spec("monitor", spec)
+        with self._steps.located(spec):
             self._preflight.monitor(chosen)
             check_tables(chosen, self.resolve, self.root)
             if endpoint is None:
@@ -200,7 +199,7 @@ class Session:
 
     def plan(self, step: str) -> Plan:
         """What a step of the project file would create, with the provider's own request; creates nothing."""
-        with self._located():
+        with self._steps.located():
             plan = self._plan(step)
         waits = ", ".join(self._waits(step))
         later = [f"{step}: its name will be another one, which follows from {waits}"] if waits else []
@@ -208,22 +207,22 @@ class Session:
 
     def _waits(self, step: str) -> list[str]:
         """What a step takes from steps that are not done yet."""
-        spec = self._configured(step)
+        spec = self._steps.configured(step)
         sources = [] if step == "deploy" else [self.resolve(text, planning=True) for text in spec.inputs.values()]
         if step in ("evaluate", "deploy"):
-            sources.append(self._model(spec.model, planning=True).location)
+            sources.append(self._steps.model(spec.model, planning=True).location)
         return [source for source in sources if source.startswith(references.PENDING)]
 
     def _plan(self, step: str, model: str | None = None) -> Plan:
-        spec: Any = self._spec(step, None)
+        spec: Any = self._steps.spec(step, None)
         if model is not None and step in ("evaluate", "deploy"):
             spec = spec.model_copy(update={"model": model})
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
-            plan = self.provider.deployer.plan(self._deploy_request(spec, None, planning=True))
+            plan = self.provider.deployer.plan(self._steps.deploy_request(spec, None, planning=True))
         else:
             self._preflight.job(step, spec)
-            job = self._request(step, spec, planning=True)
+            job = self._steps.request(step, spec, planning=True)
             plan = replace(self.provider.trainer.plan(job), exists=self._submission.find(job.name))
         return replace(plan, notes=[*plan.notes, *notes])
 
@@ -241,7 +240,7 @@ class Session:
 
     def endpoint(self, name: str | None = None) -> Endpoint:
         """An endpoint by URI or name, by default the one that the project deploys. Raises NotFound."""
-        deploy = self._configured("deploy")
+        deploy = self._steps.configured("deploy")
         wanted = name or (deploy.endpoint if deploy else None)
         if wanted is None:
             raise ConfigError("no endpoint is named", hint="pass its URI or name, or add deploy to the project file")
@@ -288,158 +287,28 @@ class Session:
         Raises:
             ConfigError: a step that it refers to has not succeeded yet.
         """
-        return references.fill(text, lambda name: self._value(name, planning))
-
-    def _value(self, name: str, planning: bool) -> str:
-        head, _, rest = name.partition(".")
-        step = "train" if head == "inputs" else head
-        spec = self._configured(step) if step in STEPS else None
-        if spec is None:
-            raise ConfigError(f"the reference ${{{{{name}}}}} leads nowhere: the project file has no {step}")
-        if head == "inputs":
-            return self.resolve(spec.inputs[rest], planning=planning)
-        job = self._done(head)
-        if job is None:
-            if planning:
-                return f"{references.PENDING}{name}>"
-            hint = f"run {head} first"
-            if rest == "model":
-                hint += ", or name a model version (`cloudops models` lists them) with --model"
-            raise ConfigError(f"{name} is not there: {head} has not succeeded with this code and data", hint=hint)
-        if rest == "model":
-            return str(self._made(job).ref)
-        return job.outputs()[rest.removeprefix("outputs.")]
-
-    def _made(self, job: Job) -> ModelInfo:
-        try:
-            return self.provider.trainer.model(job.ref)
-        except NotFound as error:
-            # The training's fault and not the provider's: it ended well and left nothing.
-            raise CloudopsError(error.message, ref=job.ref, hint=error.hint) from error
-
-    def _done(self, step: str) -> Job | None:
-        """The succeeded job of a step of the project file, as it stands now."""
-        job = self._jobs.get(step)
-        if job is not None:
-            return job if job.status().phase is Phase.SUCCEEDED else None
-        try:
-            request = self._request(step, self._configured(step))
-        except ConfigError:  # it waits for a step of its own
-            return None
-        job = self._submission.succeeded(request.name)
-        if job is not None:
-            self._jobs[step] = job
-        return job
+        return self._steps.resolve(text, planning=planning)
 
     def _submit(self, step: str, spec: StepSpec, *, new: bool) -> Job:
         self._preflight.job(step, spec)
-        job = self._submission.job(self._request(step, spec), new=new)
-        self._jobs[step] = job
+        job = self._submission.job(self._steps.request(step, spec), new=new)
+        self._steps.remember(step, job)
         return job
-
-    def _request(self, step: str, spec: StepSpec, *, planning: bool = False) -> JobRequest:
-        inputs = {name: self.resolve(source, planning=planning) for name, source in spec.inputs.items()}
-        if step == "evaluate":
-            inputs["model"] = self._model_location(getattr(spec, "model", None), planning)
-        return self._requests.job(
-            step,
-            spec,
-            inputs=inputs,
-            secrets=self._preflight.secrets(spec.secrets),
-            options=getattr(self._overrides, step, None),
-        )
 
     def _gate(self, model: str | None) -> None:
         """Nothing is deployed below the project's requirements, whichever way the deployment is asked for."""
-        evaluate: EvaluateSpec | None = self._configured("evaluate")
+        evaluate: EvaluateSpec | None = self._steps.configured("evaluate")
         if evaluate is None or not evaluate.require:
             return
         # Also where the file has another one measured: what counts is the model that is deployed.
         spec = evaluate.model_copy(update={"model": model})
-        job = self._submission.succeeded(self._request("evaluate", spec).name)
+        job = self._submission.succeeded(self._steps.request("evaluate", spec).name)
         if job is None:
             raise GateFailed(
                 "this model was not evaluated with this code and data",
                 hint="`cloudops evaluate` does it (with --model for a model of your choice), `cloudops run` does all",
             ).at("evaluate", "require")
         gate(evaluate, job.final_metrics())
-
-    def _deploy_request(self, spec: DeploySpec, model: str | None, *, planning: bool = False) -> DeployRequest:
-        self._preflight.deploy(spec)
-        info = self._model(model or spec.model, planning)
-        chosen = self._inheriting(spec, info)
-        request = self._requests.deploy(
-            chosen,
-            model=info,
-            secrets=self._preflight.secrets(spec.secrets),
-            options=getattr(self._overrides, "deploy", None),
-        )
-        return request if request.requirements is not None else replace(request, requirements=info.requirements)
-
-    def _inheriting(self, spec: DeploySpec, info: ModelInfo) -> DeploySpec:
-        """``spec`` with the framework or the image that its model was trained with, where it names none."""
-        environment = info.lineage.get("environment", {})
-        inherited = {key: environment[key] for key in ("framework", "image") if environment.get(key)}
-        if spec.framework is not None or spec.image is not None or not inherited:
-            return spec
-        chosen = spec.model_copy(update=inherited)
-        try:
-            self._preflight.deploy(chosen)
-        except UnsupportedFeature as error:
-            error.hint = "the model was trained with it; name a framework under deploy, such as sklearn@1.7"
-            raise
-        return chosen
-
-    def _model(self, given: str | None, planning: bool) -> ModelInfo:
-        """The model that a spec names: a URI, a folder, or by default that of the project's training."""
-        if given is None and self._configured("train") is None:
-            hint = "name a model version's URI or a folder: --model, model= or the key model"
-            raise ConfigError("no model is named, and the project trains none", hint=hint)
-        text = self.resolve(given or TRAINED, planning=planning)
-        if text.startswith(references.PENDING):
-            return ModelInfo(None, text)
-        if not text.startswith("cloudops://"):
-            return ModelInfo(None, str(self.root / text))
-        found = attach(text, root=self.root)
-        if isinstance(found, Endpoint):
-            raise ConfigError(f"{text} is an endpoint's URI, expected that of a model version or a job")
-        return found.provider.trainer.model(found.ref)
-
-    def _model_location(self, given: str | None, planning: bool) -> str:
-        return self._model(given, planning).location
-
-    def _spec(self, step: str, given: Any) -> Any:
-        spec = given if given is not None else self._configured(step)
-        if spec is None:
-            where = f"{self.config.path} has no {step}" if self.config else f"no spec for {step} was given"
-            raise ConfigError(where, hint=f"add the key {step}: to the project file, or pass a spec")
-        if given is not None:
-            self._check_given(step, given)
-        return spec
-
-    def _check_given(self, step: str, given: object) -> None:
-        """What the project file goes through when it is loaded, for a spec that comes from Python."""
-        from . import specs
-
-        wanted: type = getattr(specs, f"{step.capitalize()}Spec")
-        if not isinstance(given, wanted):
-            raise ConfigError(f"{step} takes a {wanted.__name__}, got {type(given).__name__}")
-        project = {name: self._configured(name) for name in STEPS} | {step: given}
-        for place, message in references.problems(SimpleNamespace(**project), [step]):
-            raise ConfigError(message).at(*place)
-
-    def _configured(self, step: str) -> Any:
-        return getattr(self.config.project, step) if self.config else None
-
-    @contextmanager
-    def _located(self, given: object = None) -> Iterator[None]:
-        """Put file and line before what is wrong with a key, unless the spec was ``given`` by the caller."""
-        try:
-            yield
-        except CloudopsError as error:
-            if error.place and given is None and self.config is not None:
-                error.led_by(self.config.origin(error.place))
-            raise
 
     def _override_notes(self, step: str) -> list[str]:
         options = getattr(self._overrides, step, None)
