@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 
@@ -24,9 +25,20 @@ class Interrupted(Exception):
         self.command = command or same_command()
 
 
+def program() -> str:
+    """What one types to run cloudops: its path, where the shell would not find it or finds another one."""
+    typed = sys.argv[0]
+    if os.path.basename(typed) != "cloudops" or not os.path.exists(typed):
+        return "cloudops"
+    import shutil
+
+    known = shutil.which("cloudops")
+    return "cloudops" if known is not None and os.path.samefile(known, typed) else shlex.quote(typed)
+
+
 def same_command(*, without: str | None = None) -> str:
     """The command line that runs now, as one types it, ``without`` one of its words."""
-    return f"cloudops {shlex.join(word for word in sys.argv[1:] if word != without)}".rstrip()
+    return f"{program()} {shlex.join(word for word in sys.argv[1:] if word != without)}".rstrip()
 
 
 def print_interrupted(error: Interrupted, lead: str = "\n") -> int:

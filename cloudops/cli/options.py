@@ -11,6 +11,7 @@ import click
 from cloudops.errors import ConfigError, NotFound
 
 from . import completing
+from .interrupts import program
 
 if TYPE_CHECKING:
     from cloudops.config import Config
@@ -134,7 +135,7 @@ def command_line(command: str, uri: str) -> str:
     """A command with a URI, as one types it."""
     import shlex
 
-    return f"cloudops {command} {shlex.quote(uri)}"
+    return f"{program()} {command} {shlex.quote(uri)}"
 
 
 def relative(path: str | Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .interrupts import Interrupted, same_command
+from .interrupts import Interrupted, program, same_command
 from .options import command_line, load_config, project_options, relative
 from .output import document, note, table, wants_json
 from .progress import PlainProgress, progress
@@ -202,7 +202,7 @@ def _show_run(result: dict[str, Any], options: dict[str, Any]) -> None:
             click.echo(line)
     if "deploy" in result:
         click.echo("\nThe endpoint goes on serving. To delete what this project created:")
-        click.echo(f"  cloudops down{_place(options)}")
+        click.echo(f"  {program()} down{_place(options)}")
 
 
 def _place(options: dict[str, Any]) -> str:

@@ -117,3 +117,11 @@ def _drained(terminal: int) -> str:
         except OSError:  # the other side is closed
             os.close(terminal)
             return shown.decode()
+
+
+def test_a_command_is_named_as_it_has_to_be_typed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make demo` runs the command of an environment that no shell knows."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert f"{CLI} down" in project.run("run").stdout
+    monkeypatch.setenv("PATH", f"{os.path.dirname(CLI)}:/usr/bin:/bin")
+    assert "\n  cloudops down" in project.run("run").stdout
