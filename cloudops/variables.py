@@ -7,7 +7,9 @@ from collections.abc import Collection
 _PREFIX = "CLOUDOPS_"
 _PLACES = frozenset({"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "CUDA_VISIBLE_DEVICES"})
 #: Settings of a serving process that are the user's to choose; see ``cloudops/runtime/settings.py``.
-SERVING = frozenset({"CLOUDOPS_THREADS", "CLOUDOPS_MAX_PAYLOAD", "CLOUDOPS_SERVER", "CLOUDOPS_SHUTDOWN_GRACE"})
+SERVING = frozenset(
+    f"CLOUDOPS_{name}" for name in ("CAPTURE_LIMIT", "MAX_PAYLOAD", "SERVER", "SHUTDOWN_GRACE", "THREADS")
+)
 
 
 def check(envs: Collection[str], secrets: Collection[str], *, free: Collection[str] = ()) -> None:

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 
 def remove(folder: Path) -> None:
     """Remove a folder with all that is in it; silent when it is gone.
 
-    A job may have taken its own folders' write permission away; that does not keep them.
+    A job may have taken its own folders' permissions away; that does not keep them.
 
     Raises:
         OSError: something in it cannot be removed.
     """
-
-    def once_more(function: Callable[[str], object], path: str, _: object) -> None:
-        if not os.path.lexists(path):
+    for last in (False, True):
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
             return
-        os.chmod(Path(path).parent, 0o700)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, 0o700)
-            shutil.rmtree(path)
-        else:
-            function(path)
+        except PermissionError:
+            if last:
+                raise
+            _open_up(folder)
+        except OSError:  # a process that was just ended had written one file more
+            if last:
+                raise
 
-    if folder.exists():
-        shutil.rmtree(folder, onerror=once_more)
+
+def _open_up(folder: Path) -> None:
+    """Give the owner all rights to a folder and those below it, from above: one that is closed cannot be listed."""
+    folder.chmod(0o700)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            _open_up(Path(entry.path))
 
 
 def empty(folder: Path) -> None:

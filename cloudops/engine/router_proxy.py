@@ -27,11 +27,12 @@ from .service_secrets import Secrets
 VERSION_HEADER = "x-cloudops-version"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cloudops"'}
 _HEALTH = "/-/healthz"
-#: Larger bodies are passed on as they come, and cannot be sent twice: the runtime's 25 MiB of payload and a bit, so
-#: that what a replica accepts can be repeated.
+#: Larger bodies are passed on as they come, and cannot be sent twice: the runtime's 25 MiB of payload, where that is
+#: left as it is, and a bit.
 _KEPT_BODY = 26 << 20
-#: The same where the bodies of all open requests take more.
+#: The same where the bodies of all open requests take more; those that are small are kept in any case.
 _KEPT_BODIES = 256 << 20
+_SMALL_BODY = 1 << 20
 #: Larger answers are passed on as they come, and what breaks off in them cannot be repeated.
 _WHOLE_ANSWER = 1 << 20
 #: What nginx notes where the client closed the connection before it had its answer.
@@ -46,7 +47,7 @@ class Proxy:
 
     def __init__(self, balancer: Balancer, recorder: Recorder, pool: Pool, secrets: Secrets) -> None:
         self._balancer, self._recorder, self._pool, self._secrets = balancer, recorder, pool, secrets
-        self._room = Room(_KEPT_BODIES, _KEPT_BODY)
+        self._room = Room(_KEPT_BODIES, _KEPT_BODY, _SMALL_BODY)
         self._counts: dict[str, list[int]] = {}
 
     def take_counts(self) -> dict[str, list[int]]:

@@ -142,14 +142,7 @@ def check_port(directory: Path, port: int | None) -> None:
     """
     from . import service_launch
 
-    if not port:
-        return
-    paths = Paths(directory)
-    desired = paths.read_desired()
-    if desired is not None and not desired.deleted and port != desired.port:
-        raise ServiceConflict(f"the endpoint listens on port {desired.port}; to move it to {port}, delete it first")
-    if not paths.running():
-        service_launch.bind(port).close()
+    service_launch.check_port(Paths(directory), port)
 
 
 def versions(directory: Path) -> frozenset[str]:

@@ -26,8 +26,7 @@ def deployed(
     target = {version.name: 1.0}
     if before is None or before.deleted:
         return _first(paths, before, version, rollout, port)
-    if port not in (None, 0, before.port):
-        raise ServiceConflict(f"the endpoint listens on port {before.port}; to move it to {port}, delete it first")
+    same_port(before, port)
     plan = latest_plan(paths)
     refused = plan.generation == before.generation and version.name in plan.failed
     known = before.versions.get(version.name)
@@ -48,6 +47,12 @@ def deployed(
         rollout=rollout,
         secret_names={name: names for name, names in before.secret_names.items() if name in versions},
     )
+
+
+def same_port(desired: Desired | None, port: int | None) -> None:
+    """Raise ServiceConflict where an endpoint that is there listens on another port than ``port`` (None, 0: any)."""
+    if desired is not None and not desired.deleted and port not in (None, 0, desired.port):
+        raise ServiceConflict(f"the endpoint listens on port {desired.port}; to move it to {port}, delete it first")
 
 
 def ahead(state: ServiceState, desired: Desired) -> ServiceState:

@@ -15,6 +15,7 @@ from . import service_key
 from .files import locked, read_json, write_json
 from .process import spawn_detached
 from .service_control import ask, listen
+from .service_desired import same_port
 from .service_find import SUPERVISOR, sweep
 from .service_paths import Paths
 from .service_secrets import Secrets
@@ -40,13 +41,16 @@ class Change:
 
 
 def check_port(paths: Paths, port: int | None) -> None:
-    """Refuse a port that is in use before anything of a new endpoint exists.
+    """Whether a deployment could have ``port`` (None and 0 always can): looked up, nothing is kept.
 
     Raises:
-        OSError: the port is in use.
+        ServiceConflict: the endpoint has another one.
+        OSError: another program has it.
     """
-    if port and not paths.client_lock.exists():
-        bind(port).close()
+    if port:
+        same_port(paths.known(), port)
+        if not paths.running():
+            bind(port).close()
 
 
 def bind(port: int) -> socket.socket:

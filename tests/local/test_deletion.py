@@ -131,6 +131,8 @@ def test_folders_that_lost_their_permissions_are_removed() -> None:
             for name, mode in (("read-only", 0o500), ("closed", 0o000)):
                 (job_folder / name).mkdir(parents=True)
                 (job_folder / name / "file").touch()
+                (job_folder / name / "nested").mkdir()
+                (job_folder / name / "nested").chmod(mode)
                 (job_folder / name).chmod(mode)
 
         def without_help() -> None:
@@ -144,6 +146,7 @@ def test_folders_that_lost_their_permissions_are_removed() -> None:
         assert as_nobody(without_help) == 1
         assert as_nobody(twice) == 0
         assert not job_folder.exists()
+        assert os.stat(open_to_all).st_mode & 0o777 == 0o777, "what is above stays as it is"
 
 
 def test_versions_that_the_endpoint_cannot_go_back_to_are_not_kept(session: Session, layout: Layout) -> None:
