@@ -21,15 +21,21 @@ _UNWRITABLE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_REA
 
 @contextmanager
 def transaction(
-    path: Path, schema: str, unusable: Callable[[Exception], Exception], *, create: bool = True
+    path: Path,
+    schema: str,
+    unusable: Callable[[Exception], Exception],
+    *,
+    create: bool = True,
+    first: Callable[[sqlite3.Connection], object] = lambda connection: None,
 ) -> Iterator[sqlite3.Connection]:
     """A connection whose changes are kept when the block ends without an error.
 
     Args:
         path: the file; its folder is made where it is missing and ``create`` is set.
-        schema: one ``create table if not exists``.
+        schema: one ``create table``.
         unusable: makes the error to raise of what SQLite or the system said.
         create: whether the folder may be made.
+        first: fills the table when it is made; others see it filled, or not at all.
     """
     try:
         if create:
@@ -39,7 +45,7 @@ def transaction(
         raise unusable(error) from error
     try:
         _use_wal(connection)
-        connection.execute(schema)
+        _make_table(connection, schema, first)
         with connection:
             yield connection
     except sqlite3.Error as error:
@@ -48,8 +54,21 @@ def transaction(
         connection.close()
 
 
-def rows(path: Path, query: str, values: Sequence[object], unusable: Callable[[Exception], Exception]) -> list[Any]:
-    """What a query finds; nothing where there is no file, or no table in it yet. Writes nothing.
+def _make_table(connection: sqlite3.Connection, schema: str, first: Callable[[sqlite3.Connection], object]) -> None:
+    there = "select count(*) from sqlite_master where type = 'table'"
+    if connection.execute(there).fetchone()[0]:
+        return
+    connection.execute("begin immediate")
+    with connection:
+        if not connection.execute(there).fetchone()[0]:  # another client may have been faster
+            connection.execute(schema)
+            first(connection)
+
+
+def rows(
+    path: Path, query: str, values: Sequence[object], unusable: Callable[[Exception], Exception]
+) -> list[Any] | None:
+    """What a query finds; None where there is no file, or no table in it yet. Writes nothing.
 
     It works on a full disk and in a folder that cannot be written, too: what is there then is deleted by those who can
     see it.
@@ -61,14 +80,14 @@ def rows(path: Path, query: str, values: Sequence[object], unusable: Callable[[E
         unusable: makes the error to raise of what SQLite or the system said.
     """
     if not path.exists():
-        return []
+        return None
     try:
         try:
             return _read(path, query, values)
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
-                return []
-            if error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
+                return None
+            if _code(error) not in _UNWRITABLE:
                 raise
             return _read_copy(path, query, values)
     except (OSError, sqlite3.Error) as error:
@@ -106,9 +125,14 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def damaged(error: Exception) -> bool:
     """Whether the file itself is broken, rather than locked or on a full disk."""
-    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+    return _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def busy(error: Exception) -> bool:
     """Whether another process has the file."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: Exception) -> int:
+    """SQLite's code without what it adds to tell cases apart; 0 for another error."""
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF

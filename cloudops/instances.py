@@ -41,9 +41,8 @@ def _listed(rows: Any) -> list[Any]:
         return list(rows.to_dicts())
     if hasattr(rows, "iterrows"):
         return list(rows.to_dict(orient="records"))
-    if hasattr(rows, "tolist"):
-        return list(rows.tolist())
-    return list(rows)
+    found = rows.tolist() if hasattr(rows, "tolist") else rows
+    return list(found) if isinstance(found, Iterable) else []  # an array without a dimension is a number
 
 
 def _kind(value: Any) -> str:

@@ -17,7 +17,7 @@ from .database import busy, damaged, rows, transaction
 from .errors import CloudopsError
 
 _SCHEMA = """
-create table if not exists intents (
+create table intents (
     name text not null, provider text not null, scope text not null, step text not null,
     intent text not null, created real not null, uri text,
     primary key (name, provider, scope)
@@ -44,17 +44,28 @@ class Journal:
     def unresolved(self) -> list[str]:
         """The names of intents without a handle: a crash, or a call that failed, came between."""
         query = "select name from intents where uri is null order by created"
-        return [row[0] for row in rows(self.path, query, (), self._unusable)]
+        return [row[0] for row in rows(self.path, query, (), self._unusable) or []]
 
     def _write(self, statement: str, values: Sequence[object]) -> None:
         """Write; a damaged file is put aside for a new one, since a mere record must not keep work from being done."""
         try:
             self._apply(statement, values)
         except CloudopsError as error:
-            if not isinstance(error.__cause__, sqlite3.Error) or not damaged(error.__cause__):
+            if not _of_damage(error):
                 raise
-            self._put_aside()
-            self._apply(statement, values)
+            self._write_anew(statement, values)
+
+    def _write_anew(self, statement: str, values: Sequence[object]) -> None:
+        from .engine.files import locked
+
+        with locked(self.path.with_name("journal.lock")):
+            try:
+                self._apply(statement, values)  # another client may have been here first
+            except CloudopsError as error:
+                if not _of_damage(error):
+                    raise
+                self._put_aside()
+                self._apply(statement, values)
 
     def _apply(self, statement: str, values: Sequence[object]) -> None:
         with transaction(self.path, _SCHEMA, self._unusable) as connection:
@@ -72,3 +83,7 @@ class Journal:
             return CloudopsError(f"{self.path} is in use by another process: {error}", hint=hint)
         hint = "free some disk space or fix its permissions"
         return CloudopsError(f"{self.path} cannot be written: {error}", hint=hint)
+
+
+def _of_damage(error: CloudopsError) -> bool:
+    return isinstance(error.__cause__, sqlite3.Error) and damaged(error.__cause__)

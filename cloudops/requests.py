@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,9 @@ from .references import PENDING
 
 if TYPE_CHECKING:
     from .specs import DeploySpec, StepSpec
+
+#: Seconds for which the version of remote data is taken to be what it was.
+_REMEMBERED = 20.0
 
 #: Fields of a deployment that say how it is rolled out rather than what is served.
 _ROLLOUT_FIELDS = {"endpoint", "traffic"}
@@ -35,6 +40,7 @@ class Requests:
         self.place = dict(place)
         self.store = root / ".cloudops" / "store"
         self.file = file or root / "cloudops.yaml"
+        self._versions: dict[str, tuple[float, str]] = {}
 
     def job(
         self, step: str, spec: StepSpec, *, inputs: Mapping[str, str], secrets: Mapping[str, str], options: Any
@@ -144,13 +150,21 @@ class Requests:
         if source.startswith(PENDING):
             return Input(source)
         if "://" in source:
-            from .store.fetch import version
-
-            return Input(source, version(source, self.store))
+            return Input(source, self._version(source))
         from .store.snapshot import digest_path
 
         path = str(self.root / source)
         return Input(path, digest_path(path, self.store))
+
+    def _version(self, uri: str) -> str:
+        """The version of remote data: asked for once where one command looks at it for several steps in a row."""
+        from .store.fetch import version
+
+        asked, known = self._versions.get(uri, (-math.inf, ""))
+        if time.monotonic() - asked > _REMEMBERED:
+            known = version(uri, self.store)
+            self._versions[uri] = (time.monotonic(), known)
+        return known
 
     def _read(self, path: str | None) -> str | None:
         if path is None:

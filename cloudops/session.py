@@ -154,7 +154,7 @@ class Session:
         chosen: EvaluateSpec = self._steps.spec("evaluate", spec)
         if model is not None:
             chosen = chosen.model_copy(update={"model": model})
-        with self._steps.located(spec or model):
+        with self._steps.located(spec, but=() if model is None else ("evaluate", "model")):
             return self._submit("evaluate", chosen, new=new)
 
     def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
@@ -164,9 +164,11 @@ class Session:
             GateFailed: the project's evaluation has requirements, and this model has not passed them.
         """
         chosen: DeploySpec = self._steps.spec("deploy", spec)
-        with self._steps.located(spec):
-            request = self._steps.deploy_request(chosen, model)
-            self._gate(model or chosen.model)
+        if model is not None:
+            chosen = chosen.model_copy(update={"model": model})
+        with self._steps.located(spec, but=() if model is None else ("deploy", "model")):
+            request = self._steps.deploy_request(chosen)
+            self._gate(chosen.model)
             return self._submission.deployment(request)
 
     def monitor(
@@ -219,7 +221,7 @@ class Session:
             spec = spec.model_copy(update={"model": model})
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
-            plan = self.provider.deployer.plan(self._steps.deploy_request(spec, None, planning=True))
+            plan = self.provider.deployer.plan(self._steps.deploy_request(spec, planning=True))
         else:
             self._preflight.job(step, spec)
             job = self._steps.request(step, spec, planning=True)

@@ -115,10 +115,10 @@ class Steps:
             options=getattr(self._overrides, step, None),
         )
 
-    def deploy_request(self, spec: DeploySpec, model: str | None, *, planning: bool = False) -> DeployRequest:
-        """The request for a deployment of ``model``, by default of the one that the spec names."""
+    def deploy_request(self, spec: DeploySpec, *, planning: bool = False) -> DeployRequest:
+        """The request for a deployment, every reference filled in; with ``planning`` as far as can be known."""
         self._preflight.deploy(spec)
-        info = self.model(model or spec.model, planning=planning)
+        info = self.model(spec.model, planning=planning)
         chosen = self._inheriting(spec, info)
         request = self._requests.deploy(
             chosen,
@@ -183,11 +183,16 @@ class Steps:
             raise ConfigError(message).at(*place)
 
     @contextmanager
-    def located(self, given: object = None) -> Iterator[None]:
-        """Put file and line before what is wrong with a key, unless the spec was ``given`` by the caller."""
+    def located(self, given: object = None, *, but: tuple[str, ...] = ()) -> Iterator[None]:
+        """Put file and line before what is wrong with a key, unless the spec was ``given`` by the caller.
+
+        Args:
+            given: the spec that the caller gave; None for that of the project file.
+            but: a key whose value the caller gave all the same.
+        """
         try:
             yield
         except CloudopsError as error:
-            if error.place and given is None and self.config is not None:
+            if error.place and error.place != but and given is None and self.config is not None:
                 error.led_by(self.config.origin(error.place))
             raise

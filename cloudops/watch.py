@@ -97,7 +97,7 @@ def check_tables(spec: MonitorSpec, resolve: Callable[[str], str], root: Path) -
 
     Args:
         spec: what is to be checked.
-        resolve: fills in references; what a step will make begins with :data:`~cloudops.requests.PENDING`.
+        resolve: fills in references; what a step will make begins with :data:`~cloudops.references.PENDING`.
         root: where relative paths start.
 
     Raises:

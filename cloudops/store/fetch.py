@@ -61,7 +61,7 @@ def fetch(uri: str, cache_dir: Path) -> Path:
 
 
 def version(uri: str, cache_dir: Path) -> str:
-    """What identifies the content of ``uri`` now, without fetching it; empty where that is not known.
+    """What identifies the content of ``uri`` now; empty where that is not known. Nothing is kept of what is read.
 
     It is the digest of what is on this machine (``cache_dir`` remembers it) and of what a web server sends without
     an ETag or a Last-Modified, else one of those, and unknown for what this machine may not read: the role of a job

@@ -67,7 +67,7 @@ def test_what_json_lacks_is_written_as_text_or_null() -> None:
     ]
 
 
-@pytest.mark.parametrize("rows", [{"a": 1}, "abc", b"abc", 5, None, [], pd.DataFrame({"a": []})])
+@pytest.mark.parametrize("rows", [{"a": 1}, "abc", b"abc", 5, None, [], np.array(5), pd.DataFrame({"a": []})])
 def test_what_is_no_list_of_rows_is_refused(rows: Any) -> None:
     with pytest.raises(ConfigError, match=r"expected (a list of rows|at least one row)"):
         request_body(rows)

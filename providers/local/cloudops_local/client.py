@@ -20,8 +20,8 @@ from cloudops.engine.folders import remove
 from cloudops.errors import Conflict, NotFound, ProviderError
 from cloudops.refs import LogLine, Ref
 
-from .found import found
 from .layout import JobFolder, Layout
+from .leftovers import leftovers
 from .state import Index, Item
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LocalClient:
 
     def __init__(self, root: Path, settings: LocalTarget | None, environ: Mapping[str, str] | None = None) -> None:
         self.layout = Layout(root)
-        self.index = Index(self.layout.database, lambda: found(self.layout))
+        self.index = Index(self.layout.database, lambda: leftovers(self.layout))
         self.settings = settings
         self.environ = os.environ if environ is None else environ
 
@@ -235,7 +235,8 @@ class LocalClient:
             folder.mkdir(parents=True, exist_ok=True)
             _serve_from(self.layout.version(request.endpoint, request.version), request)
             self.index.add("endpoints", request.endpoint, request.project, "deploy")
-            _write(self.layout.owner(request.endpoint), {"project": request.project, "created": time.time()})
+            if not (owner := self.layout.owner(request.endpoint)).exists():
+                _write(owner, {"project": request.project, "created": time.time()})
             service.deploy(
                 folder,
                 version,

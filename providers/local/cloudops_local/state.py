@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloudops.database import busy, damaged, rows, transaction
 from cloudops.errors import ProviderError, Unavailable
 
 _SCHEMA = """
-create table if not exists items (
+create table items (
     kind text not null, name text not null, project text not null, step text not null,
     created real not null, primary key (kind, name)
 )
@@ -35,12 +36,12 @@ class Item:
 
 
 class Index:
-    """The index in one file; nothing is written until something is added.
+    """The index in one file; nothing is written until there is something to write.
 
     Args:
         path: the file.
-        lost: what the folders beside it tell of jobs and endpoints; asked for where the file is gone, so that nothing
-            goes on running which nobody can see.
+        lost: what the folders beside it tell of jobs and endpoints; asked for where the file, or the table in it, is
+            not there, so that nothing goes on running which nobody can see.
     """
 
     def __init__(self, path: Path, lost: Callable[[], Iterable[Item]] = tuple) -> None:
@@ -49,7 +50,8 @@ class Index:
 
     def add(self, kind: str, name: str, project: str, step: str) -> None:
         """Add a row; one that is there stays as it is."""
-        self._insert([*self._missing(), Item(kind, name, project, step, time.time())])
+        with self._transaction(create=True) as connection:
+            _insert(connection, [Item(kind, name, project, step, time.time())])
 
     def get(self, kind: str, name: str) -> Item | None:
         """The row, or None."""
@@ -64,30 +66,35 @@ class Index:
 
     def remove(self, kind: str, name: str) -> None:
         """Remove the row; silent when it is gone."""
-        self._restore()
-        if self.path.exists():
+        if self.get(kind, name) is not None:
             with self._transaction() as connection:
                 connection.execute("delete from items where kind = ? and name = ?", (kind, name))
 
     def _select(self, where: str, values: tuple[str, ...]) -> Iterator[Item]:
-        self._restore()
         query = f"select kind, name, project, step, created from items {where}"
-        return iter([Item(*row) for row in rows(self.path, query, values, lambda error: _unusable(self.path, error))])
+        found = self._rows(query, values)
+        if found is None and any(True for _ in self._lost()):
+            with self._transaction(create=True):  # makes the table, and fills it with what was lost
+                pass
+            found = self._rows(query, values)
+        return iter([Item(*row) for row in found or []])
 
-    def _restore(self) -> None:
-        if found := self._missing():
-            self._insert(found)
-
-    def _missing(self) -> Sequence[Item]:
-        return [] if self.path.exists() else list(self._lost())
-
-    def _insert(self, items: Sequence[Item]) -> None:
-        found = [(item.kind, item.name, item.project, item.step, item.created) for item in items]
-        with self._transaction(create=True) as connection:
-            connection.executemany("insert or ignore into items values (?, ?, ?, ?, ?)", found)
+    def _rows(self, query: str, values: tuple[str, ...]) -> Sequence[Any] | None:
+        return rows(self.path, query, values, lambda error: _unusable(self.path, error))
 
     def _transaction(self, *, create: bool = False) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self.path, _SCHEMA, lambda error: _unusable(self.path, error), create=create)
+        return transaction(
+            self.path,
+            _SCHEMA,
+            lambda error: _unusable(self.path, error),
+            create=create,
+            first=lambda connection: _insert(connection, self._lost()),
+        )
+
+
+def _insert(connection: sqlite3.Connection, items: Iterable[Item]) -> None:
+    values = [(item.kind, item.name, item.project, item.step, item.created) for item in items]
+    connection.executemany("insert or ignore into items values (?, ?, ?, ?, ?)", values)
 
 
 def _unusable(path: Path, error: Exception) -> ProviderError:
