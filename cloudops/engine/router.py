@@ -35,6 +35,8 @@ from .service_watch import DesiredFile
 _FLUSH_PERIOD = 1.0
 _LOCK_PATIENCE = 10.0
 _SHUTDOWN = 30.0
+#: Seconds for replicas whose requests have been answered, where nobody else ends them.
+_ORPHANS = 5.0
 #: Seconds for which the endpoint's files have to be gone; its supervisor, which is the first to end, takes less.
 _GONE = 3.0
 
@@ -68,7 +70,7 @@ class Router:
             task.cancel()
         self._flush_now()
         if self._orphaned:
-            sweep(self._paths.root, grace=_SHUTDOWN, which=self._is_replica)
+            sweep(self._paths.root, grace=_ORPHANS, which=self._is_replica)
 
     def _work(self, runner: web.ServerRunner) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._accept(runner)
@@ -106,8 +108,6 @@ class Router:
         if "secrets" in message:
             fresh = Secrets.from_json(message["secrets"])
             self._secrets.token, self._secrets.versions, self._secrets.key = fresh.token, fresh.versions, fresh.key
-        if "stop" in message:
-            self._stop.set()
 
     def _report(self) -> dict[str, Any]:
         return {

@@ -35,7 +35,7 @@ def deployed(
         raise ServiceConflict(
             f"version {version.name} is deployed already and differs; a change needs a new version name"
         )
-    if before.target == target and running and not refused and not _down(paths):
+    if before.target == target and running and not refused and not _down(paths, before.generation):
         return before
     versions = {**_kept(before, plan), version.name: version}
     return replace(
@@ -75,10 +75,13 @@ def latest_plan(paths: Paths) -> Plan:
     return Plan.from_json(value["plan"]) if value and "plan" in value else Plan()
 
 
-def _down(paths: Paths) -> bool:
-    """Whether nothing serves: deploying again is then more than a repeated call, and starts what is missing at once."""
+def _down(paths: Paths, generation: int) -> bool:
+    """Whether nothing serves: deploying again is then more than a repeated call, and starts what is missing at once.
+
+    What was asked for and not seen yet has not been tried.
+    """
     value = read_json(paths.observed)
-    return bool(value) and value.get("phase") == "down"
+    return bool(value) and value.get("phase") == "down" and value.get("observed_generation") == generation
 
 
 def _first(paths: Paths, deleted: Desired | None, version: VersionSpec, rollout: Rollout, port: int | None) -> Desired:

@@ -66,8 +66,6 @@ class Gate:
 
     def stop(self) -> None:
         """Ask it to end after its open requests."""
-        self.link.tell({"stop": True})
-        # It is not connected where somebody has removed the endpoint's folder.
         if self.process is not None:
             self.process.send(signal.SIGTERM)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
+import threading
 
 import pytest
 
@@ -15,7 +15,17 @@ from .conftest import CLI, Project
 
 
 def completed(project: Project, line: str, **variables: str) -> list[str]:
-    """What bash is told for a line; the cursor stands at its end."""
+    """What bash is told for a line; the cursor stands at its end.
+
+    What takes more than two seconds is not offered; a machine that is busy with other tests may need that: asked again.
+    """
+    for _ in range(3):
+        if found := _completed(project, line, **variables):
+            return found
+    return []
+
+
+def _completed(project: Project, line: str, **variables: str) -> list[str]:
     done = subprocess.run(
         [CLI],
         cwd=project.folder,
@@ -90,13 +100,18 @@ def test_jobs_endpoints_and_their_uris(project: Project) -> None:
 def test_what_takes_too_long_or_prints_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    done = threading.Event()
+
     def slow() -> list[str]:
         print("a provider talks")
-        time.sleep(0.5)
+        done.wait(60)
         return ["late"]
 
-    monkeypatch.setattr(completing, "PATIENCE", 0.05)
-    assert completing._looked_up(slow, "") == []
+    with monkeypatch.context() as impatient:
+        impatient.setattr(completing, "PATIENCE", 0.05)
+        assert completing._looked_up(slow, "") == []
+    done.set()
+    monkeypatch.setattr(completing, "PATIENCE", 60)
     assert completing._looked_up(lambda: 1 / 0, "") == []  # type: ignore[arg-type,return-value]
     assert [item.value for item in completing._looked_up(lambda: ["a", "ab", "b"], "a")] == ["a", "ab"]
     assert capsys.readouterr().out == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -100,8 +101,12 @@ def test_a_deletion_that_is_declined(project: Project, typed: str, code: int) ->
     shown = ""
     while "[y/N]: " not in shown:
         shown += os.read(terminal, 1000).decode()
-    time.sleep(0.1)  # until Python reads, it would see the Ctrl-C only with the next key
+    time.sleep(0.1)
     os.write(terminal, typed.encode())
+    if typed == "\x03":  # one that comes before Python reads is seen only with the next key
+        time.sleep(0.5)
+        with contextlib.suppress(OSError):
+            os.write(terminal, b"\n")
     shown += _drained(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
     assert "nothing was deleted" in shown

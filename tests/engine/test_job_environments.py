@@ -60,7 +60,7 @@ def test_an_environment_is_built_once_and_isolated(tmp_path, offline, installer)
     assert not wanted.ready()
     build(wanted)
     assert wanted.ready()
-    subprocess.run(wanted.setup()[0], check=True, timeout=5)  # nothing to do, and no index is asked
+    subprocess.run(wanted.setup()[0], check=True, timeout=60)  # nothing to do, and no index is asked
     assert version_in(wanted) == "1.0"
     marked = wanted.complete.stat().st_mtime_ns
     build(wanted)
