@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from . import references
+from . import projectfile, references
 from .errors import ConfigError
 from .problems import describe, shown
 from .specs import FROM_FILE, Project
@@ -23,7 +23,6 @@ from .yamlfile import Place, dotted, kind_of, printable
 from .yamlfile import load as load_yaml
 from .yamlfile import parse as parse_yaml
 
-DEFAULT_FILE = "cloudops.yaml"
 ENVIRONMENT = {"provider": "CLOUDOPS_PROVIDER", "target": "CLOUDOPS_TARGET"}
 
 
@@ -98,7 +97,7 @@ def load(
         ConfigError: anything in any layer is wrong; one line with where, what and what was expected.
     """
     environment = os.environ if environ is None else environ
-    file = Path(path or environment.get("CLOUDOPS_FILE") or DEFAULT_FILE)
+    file = projectfile.chosen(path, environment)
     name = printable(str(file))
     data, lines = load_yaml(file)
     origins = {place: f"{name}:{line}" for place, line in lines.items() if place}

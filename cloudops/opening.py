@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import projectfile
 from .errors import ConfigError, ProviderNotFound
 from .handles import attach
 from .observers import Observers
@@ -105,7 +106,7 @@ def _project_file(
     folder: Path, file: str | os.PathLike[str] | None, project: str | None, **layers: Any
 ) -> Config | None:
     """The project file to use: the one that is named, or the folder's, unless another project is asked for."""
-    found = Path(file) if file is not None else folder / "cloudops.yaml"
+    found = Path(file) if file is not None else folder / projectfile.NAME
     if file is None and not found.is_file():
         return None
     from .config import load as load_config

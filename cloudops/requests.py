@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import projectfile
 from .digests import digest
 from .errors import ConfigError
 from .provider import CodeVersion, DeployRequest, Input, JobRequest, Lineage, ModelInfo
@@ -39,7 +40,7 @@ class Requests:
         self.root = root
         self.place = dict(place)
         self.store = root / ".cloudops" / "store"
-        self.file = file or root / "cloudops.yaml"
+        self.file = file or root / projectfile.NAME
         self._versions: dict[str, tuple[float, str]] = {}
 
     def job(

@@ -10,7 +10,6 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -52,10 +51,10 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> Foun
     """The targets of the project file."""
 
     def names() -> Iterable[str]:
+        from cloudops.projectfile import chosen
         from cloudops.yamlfile import load
 
-        file = ctx.params.get("file") or os.environ.get("CLOUDOPS_FILE") or "cloudops.yaml"
-        return sorted(load(Path(file))[0]["targets"])
+        return sorted(load(chosen(ctx.params.get("file"), os.environ))[0]["targets"])
 
     return _looked_up(names, incomplete)
 

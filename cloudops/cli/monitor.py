@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloudops.errors import ConfigError
+from cloudops.projectfile import chosen
 
 from . import completing
 from .options import project_options, project_session, relative, seconds
@@ -82,7 +83,7 @@ def _given(reference: str | None, window: float | None) -> dict[str, Any]:
 def _has_project(options: dict[str, Any]) -> bool:
     """Whether a project file is here, or anything is asked for that only a project file can give."""
     asked = any(options.get(name) for name in ("file", "target", "assignments"))
-    return asked or bool(os.environ.get("CLOUDOPS_FILE")) or Path("cloudops.yaml").exists()
+    return asked or bool(os.environ.get("CLOUDOPS_FILE")) or chosen(None, {}).exists()
 
 
 def _without_project(uri: str, given: dict[str, Any]) -> tuple[Session, MonitorSpec]:

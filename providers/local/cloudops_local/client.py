@@ -195,7 +195,7 @@ class LocalClient:
             if state is not None and not state.final:
                 raise RuntimeError(f"{ref.id} does not end: it is {state.phase} after {_ENDING:g} s; delete it again")
             checkpoints = self._checkpoints(ref.id)
-            if checkpoints is not None and checkpoints not in self._checkpoints_of_others(ref.id):
+            if checkpoints is not None and not self._shared(checkpoints, ref.id):
                 remove(checkpoints)
             remove(folder.path)
             self.index.remove("jobs", ref.id)
@@ -204,8 +204,10 @@ class LocalClient:
         contract = _read(self.layout.job(name).contract)
         return Path(contract["checkpoint_dir"]) if contract else None
 
-    def _checkpoints_of_others(self, name: str) -> set[Path | None]:
-        return {self._checkpoints(item.name) for item in self.index.list("jobs", None) if item.name != name}
+    def _shared(self, checkpoints: Path, name: str) -> bool:
+        """Whether another try than ``name`` of the intent that named the checkpoints has them too."""
+        others = (other for _, other in self.attempts(checkpoints.name) if other != name)
+        return any(self._checkpoints(other) == checkpoints for other in others)
 
     def lineage(self, name: str) -> dict[str, Any]:
         """``lineage.json`` of a job; empty when it is gone. Raises ProviderError where it is damaged."""
