@@ -38,7 +38,7 @@ def wait_for(leader: int) -> int:
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == leader:
-            return _code(status)
+            return os.waitstatus_to_exitcode(status)
 
 
 def wait_for_all(leader: int) -> None:
@@ -99,10 +99,6 @@ def _stat(pid: str) -> list[str]:
     """State, parent, group and session of a process: the fields after its name, which may hold blanks (proc(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         return file.read().rpartition(")")[2].split()[:4]
-
-
-def _code(status: int) -> int:
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def _signal(pid: int, number: int) -> None:
