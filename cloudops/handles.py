@@ -214,7 +214,9 @@ class Endpoint(Handle):
         return predictions
 
     def predict_raw(self, body: bytes, *, content_type: str = "application/json", version: str | None = None) -> Answer:
-        """Send ``body`` as it is and give back what came, whatever its type."""
+        """Send ``body`` as it is and give back what came, whatever its type. Raises as :meth:`predict`."""
+        if version is not None and not (version.isascii() and version.isprintable()):
+            raise ConfigError(f"there is no version {version!r}", hint="status names those that there are")
         return self.provider.deployer.predict(self.ref, body, content_type=content_type, version=version)
 
     def traffic(self, shares: Mapping[str, float]) -> None:

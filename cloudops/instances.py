@@ -40,6 +40,8 @@ def _listed(rows: Any) -> list[Any]:
     if hasattr(rows, "to_dicts"):
         return list(rows.to_dicts())
     if hasattr(rows, "iterrows"):
+        if not rows.columns.is_unique:
+            raise ConfigError("expected columns of different names; an object has each of them once")
         return list(rows.to_dict(orient="records"))
     found = rows.tolist() if hasattr(rows, "tolist") else rows
     return list(found) if isinstance(found, Iterable) else []  # an array without a dimension is a number

@@ -45,8 +45,12 @@ def read_rows(data: str | None, given: Sequence[str], format_: str, stdin: IO[by
 
 
 def predict_all(endpoint: Endpoint, batches: Iterable[list[Any]], *, version: str | None = None) -> list[Any]:
-    """One prediction for each row of all batches, in order."""
-    return [prediction for batch in batches if batch for prediction in endpoint.predict(batch, version=version)]
+    """One prediction for each row of all batches, in order. Raises ConfigError where there is no row."""
+    full = (batch for batch in batches if batch)
+    found = [prediction for batch in full for prediction in endpoint.predict(batch, version=version)]
+    if not found:
+        raise ConfigError("there is no row to send", hint="look at what the file, or standard input, holds")
+    return found
 
 
 def _of_file(path: Path) -> Iterator[list[Any]]:

@@ -252,7 +252,8 @@ class Session:
                 raise ConfigError(f"{wanted} is not an endpoint's URI")
             return found
         ref = self.provider.deployer.find(wanted)
-        if ref is None:
+        # Another project may have one of that name in the same place.
+        if ref is None or all(item.ref != ref for item in self.endpoints()):
             raise NotFound(
                 f"{self.provider.info.name} has no endpoint {wanted!r} in this project",
                 provider=self.provider.info.name,

@@ -74,6 +74,9 @@ def watch(
         ConfigError: a table cannot be read.
         CloudopsError: the endpoint refuses a replay, or its captured requests cannot be had.
     """
+    # Before polars imports it in the midst of a computation, where a Ctrl-C would be a panic.
+    import numpy  # noqa: F401, ICN001
+
     from .monitoring import assess
 
     known, label = _reference(spec, resolve, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -77,7 +78,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 
             register()
         code = cli.main(arguments, prog_name="cloudops", standalone_mode=False)
-        sys.stdout.flush()
+        with contextlib.suppress(ReaderGone):  # what was found stays what it is
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code

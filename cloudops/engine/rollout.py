@@ -178,12 +178,12 @@ def _begin(plan: Plan, desired: Desired) -> Plan:
 
 def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -> Plan:
     looks = {name: seen.get(name, Seen()) for name in plan.target}
-    waiting = {name: version for name, version in looks.items() if not _arrived(plan, name, version)}
+    waiting = {name: version for name, version in looks.items() if not _arrived(plan, name, looks)}
     if not waiting:
         return _move(plan, desired, now)
     for name, version in waiting.items():
-        if version.given_up:
-            return _refuse(plan, seen, name, version.given_up)
+        if why := version.given_up or _lasting(plan, name, version):
+            return _refuse(plan, seen, name, why)
     if any(version.preparing for version in waiting.values()):
         return replace(plan, deadline=None, reason=f"preparing version {', '.join(waiting)}")
     timeout = max(desired.versions[name].readiness_timeout for name in waiting)
@@ -196,15 +196,25 @@ def _start(plan: Plan, desired: Desired, seen: Mapping[str, Seen], now: float) -
     return _refuse(plan, seen, name, f"did not become ready in {timeout:g} s{said}")
 
 
-def _arrived(plan: Plan, name: str, version: Seen) -> bool:
+def _lasting(plan: Plan, name: str, version: Seen) -> str:
+    """Why traffic should not wait for a live version that is down, or ""; one that is deployed again is waited for."""
+    if plan.action == "deploy" or name not in plan.stable or not version.down:
+        return ""
+    return f"does not come back{f': {version.last_words}' if version.last_words else ''}"
+
+
+def _arrived(plan: Plan, name: str, looks: Mapping[str, Seen]) -> bool:
     """Whether a version of the target may have its traffic.
 
     A new one has to be complete. A live one is taken with what it has: a replica that cannot be restarted must not
-    stand in the way of traffic that goes back to the others, nor must the version be left for having none.
+    stand in the way of traffic that is moved. With none it is taken only beside another version that serves: all
+    traffic to it alone would take down what answers now.
     """
+    version = looks[name]
     if name not in plan.stable or not version.served:
         return version.complete
-    return version.ready > 0 or plan.action in ("traffic", "rollback")
+    others = any(look.ready for other, look in looks.items() if other != name)
+    return version.ready > 0 or (others and plan.action in ("traffic", "rollback"))
 
 
 def _move(plan: Plan, desired: Desired, now: float) -> Plan:

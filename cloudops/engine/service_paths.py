@@ -57,7 +57,7 @@ class Paths:
         """
         try:
             value = read_json(self.desired)
-            return None if value is None else Desired.from_json(value)
+            return None if value is None and not self.desired.exists() else Desired.from_json(value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             # Not to be deleted, as other damaged files may be: without it the endpoint ends.
             raise ValueError(f"{self.desired} is damaged ({type(error).__name__}); deploy again to mend it") from error

@@ -76,7 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
                 response = app.handle(request)
             self._send(response)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    def __getattr__(self, name: str) -> Any:
+        """Every method is answered by the application: with 405 where it has no use for it, not with a 501 of ours."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
     @property
     def _app(self) -> App:

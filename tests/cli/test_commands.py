@@ -68,8 +68,8 @@ def test_predict_prints_what_the_model_says_and_reads_standard_input_as_a_file(p
     assert of_file == '{"who": "Zoë", "day": "2024-01-02"}\n'
     assert project.run("predict", "--data", "-", "--format", "csv", stdin=table).stdout == of_file
     (project.folder / "rows.csv").write_text("")
-    assert project.run("predict", "--data", "rows.csv").stdout == ""
-    assert project.run("predict", "--data", "-", "--format", "csv", stdin="").stdout == ""
+    assert "there is no row to send" in project.run("predict", "--data", "rows.csv", code=2).stderr
+    assert "there is no row" in project.run("predict", "--data", "-", "--format", "csv", stdin="", code=2).stderr
 
 
 def test_plan_creates_nothing_and_shows_the_native_request(project: Project) -> None:

@@ -64,3 +64,12 @@ def test_flags_go_before_the_project_file(project: Project, uri: str) -> None:
     assert (
         "monitor: expected something to check: a reference" in project.run("monitor", "--window", "1h", code=2).stderr
     )
+
+
+def test_a_check_that_fails_fails_though_nobody_reads_it(project: Project, uri: str) -> None:
+    (project.folder / "moved.csv").write_text("x\n" + "\n".join(str(number + 1000) for number in range(500)))
+    command = [CLI, "monitor", uri, "--reference", "moved.csv", "--window", "1h"]
+    with subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 1

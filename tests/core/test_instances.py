@@ -29,6 +29,11 @@ def test_frames_are_rows_of_columns() -> None:
     assert sent(pd.DataFrame({"a": [1, 2], "b": ["x", None]})) == expected
 
 
+def test_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="columns of different names"):
+        request_body(pd.DataFrame([[1, 2]], columns=["age", "age"]))
+
+
 def test_arrays_and_iterables_are_rows() -> None:
     assert sent(np.array([[1.5, 2.0]])) == [[1.5, 2.0]]
     assert sent(row for row in ([1], [2])) == [[1], [2]]

@@ -318,12 +318,17 @@ def test_rollback_out_of_a_bake_needs_no_complete_version_to_go_back_to() -> Non
     assert (one.plan.stage, one.plan.weights, one.plan.reason) == ("settled", {"a": 1.0}, "rolled back to version a")
 
 
-def test_traffic_may_go_back_to_a_live_version_that_is_down() -> None:
+@pytest.mark.parametrize("action", ["traffic", "rollback"])
+def test_traffic_does_not_leave_what_serves_for_a_version_that_is_down(action: str) -> None:
     one = Endpoint().live("a", "b")
     one.want({"a": 0.5, "b": 0.5}, "traffic")
     one.step(a=READY, b=READY)
-    one.want({"a": 1.0}, "traffic")
-    assert one.step(a=DOWN).weights == {"a": 1.0}
+    one.want({"a": 1.0}, action)
+    one.step(a=Seen(ready=0, served=True, down=True))
+    assert (one.plan.stage, one.plan.weights) == ("settled", {"a": 0.5, "b": 0.5})
+    assert "version a does not come back" in one.plan.reason
+    one.want({"a": 0.9, "b": 0.1}, "traffic")
+    assert one.step(a=DOWN, b=READY).weights == {"a": 0.9, "b": 0.1}, "beside one that serves it may have its share"
 
 
 def test_stopped_version_has_to_be_complete_before_it_gets_traffic_again() -> None:

@@ -11,7 +11,7 @@ import pytest
 from cloudops_local.layout import Layout
 
 import cloudops
-from cloudops.errors import CloudopsError, ConfigError, Conflict, GateFailed, NoCapacity, UnsupportedFeature
+from cloudops.errors import CloudopsError, ConfigError, Conflict, GateFailed, NoCapacity, NotFound, UnsupportedFeature
 from cloudops.session import Session
 from cloudops.specs import DeploySpec, MonitorSpec, Resources
 from cloudops.testing.projects import configure, deployment, job
@@ -153,6 +153,24 @@ def test_what_is_no_spec_is_refused(session: Session) -> None:
         session.validate(("nope",))
     with pytest.raises(ConfigError, match="is not a cloudops URI"):
         cloudops.attach(None)  # type: ignore[arg-type]
+
+
+def test_a_version_that_cannot_be_one_is_refused(session: Session) -> None:
+    endpoint = cloudops.attach(f"cloudops://local{session.root}/endpoints/small")
+    assert isinstance(endpoint, cloudops.Endpoint)
+    for version in ("a\nb", "é"):
+        with pytest.raises(ConfigError, match="there is no version"):
+            endpoint.predict([1], version=version)
+
+
+def test_an_endpoint_of_another_project_is_not_found_by_name(root: Path) -> None:
+    ours = cloudops.connect(provider="local", project="ours", root=root)
+    others = cloudops.connect(provider="local", project="others", root=root)
+    ours.deploy(deployment("small")).wait()
+    assert ours.endpoint("small").ref.id == "small"
+    with pytest.raises(NotFound, match="no endpoint 'small' in this project"):
+        others.endpoint("small")
+    ours.down()
 
 
 @pytest.mark.parametrize("shares", [{}, {"a": 99}, {"a": float("nan")}, {"a": -1, "b": 101}, {"a": 50, "b": 51}])

@@ -326,6 +326,8 @@ def test_wrong_routes_and_methods(server: Running) -> None:
         ("POST", "/ping", "GET, HEAD"),
         ("OPTIONS", "/score", "POST"),
         ("DELETE", "/metrics", "GET, HEAD"),
+        ("PROPFIND", "/invocations", "POST"),
+        ("TRACE", "/invocations", "POST"),
     ]:
         answer = server.request(method, path)
         assert (answer.status, answer.headers["allow"]) == (405, allowed)
