@@ -165,4 +165,4 @@ class Pipeline:
 def verdict_line(report: Watched) -> str:
     """A report's verdict in one line."""
     drifted = f": {', '.join(report.drifted)}" if report.drifted else ""
-    return f"{report.verdict}{drifted} ({report.html.name})"
+    return f"{report.verdict}{drifted}"
