@@ -65,29 +65,28 @@ def test_failing_user_code_shows_why(project: Project) -> None:
     assert document["error"]["type"] == "JobFailed"
 
 
-def test_ctrl_c_detaches_and_the_job_goes_on(project: Project) -> None:
+def interrupted(project: Project, *arguments: str) -> str:
+    """What a command says to Ctrl-C while its job runs."""
     project.edit('PAUSE: "0"', 'PAUSE: "1"')
-    process = project.start("train")
+    process = project.start(*arguments)
     assert process.stderr is not None
     while "running" not in process.stderr.readline():
         assert process.poll() is None
     interrupt(process)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
+    return str(said)
+
+
+def test_ctrl_c_detaches_and_the_job_goes_on(project: Project) -> None:
+    said = interrupted(project, "train")
     [job] = project.json("jobs")
     assert f"cloudops wait {job['uri']}" in said
     assert project.json("wait", job["uri"])["phase"] == "succeeded"
 
 
 def test_ctrl_c_in_a_run_names_the_command_that_goes_on(project: Project) -> None:
-    project.edit('PAUSE: "0"', 'PAUSE: "1"')
-    process = project.start("run", "--set", "train.params.lr=0.5", "--provider", "local")
-    assert process.stderr is not None
-    while "running" not in process.stderr.readline():
-        assert process.poll() is None
-    interrupt(process)
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
+    said = interrupted(project, "run", "--set", "train.params.lr=0.5", "--provider", "local")
     assert "cloudops run --set train.params.lr=0.5 --provider local" in said
     [job] = project.json("jobs")
     assert project.json("run", "--set", "train.params.lr=0.5")["train"]["uri"] == job["uri"]

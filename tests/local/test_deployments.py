@@ -11,6 +11,7 @@ from cloudops_local.layout import Layout
 
 import cloudops
 from cloudops.errors import CloudopsError, DeploymentFailed, ProviderError
+from cloudops.refs import Phase
 from cloudops.session import Session
 from cloudops.testing.projects import configure, deployment, job
 
@@ -77,3 +78,11 @@ def test_a_job_whose_folder_was_removed_by_hand_is_said_and_can_be_deleted(sessi
         done.status()
     done.delete()
     assert session.created() == []
+
+
+def test_a_job_that_is_cancelled_is_seen_to_stop(session: Session) -> None:
+    running = session.train(job("sleep", "600"))
+    while running.status().phase is not Phase.RUNNING:
+        pass
+    running.cancel()
+    assert running.status().phase in (Phase.STOPPING, Phase.CANCELLED)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a job or an endpoint may take to end before its deletion is given up.
 _ENDING = 60.0
+#: Seconds within which a job's supervisor says that it is stopping it.
+_HEEDED = 1.0
 
 
 class LocalClient:
@@ -171,10 +173,15 @@ class LocalClient:
         return job.metrics(self.job_folder(ref).run)
 
     def cancel_job(self, ref: Ref) -> None:
-        """Stop the job; silent when it has ended."""
+        """Stop the job; silent when it has ended. Returns once it is seen to stop, or a second later."""
         from cloudops.engine import job
 
-        job.cancel(self.job_folder(ref).run)
+        run = self.job_folder(ref).run
+        state = job.cancel(run)
+        deadline = time.monotonic() + _HEEDED
+        while state is not None and state.phase == "running" and time.monotonic() < deadline:
+            time.sleep(0.01)
+            state = job.read(run)
 
     def delete_job(self, ref: Ref) -> None:
         """Stop the job and remove its folder, and its checkpoints unless another try has them too.
