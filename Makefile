@@ -43,8 +43,8 @@ bench: setup $(SDKS)/.installed
 PIN := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 # Re-pins every dependency to the newest releases that resolve together.
 constraints: $(STAMP)
-	$(PIN) pyproject.toml --extra dev --extra all -o constraints.txt
-	printf 'boto3\nsagemaker\nazure-ai-ml\ngoogle-cloud-aiplatform\n' | $(PIN) - -o constraints-sdks.txt
+	$(PIN) pyproject.toml --extra dev -o constraints.txt
+	printf 'awscli\nboto3\nsagemaker\nazure-ai-ml\ngoogle-cloud-aiplatform\n' | $(PIN) - -o constraints-sdks.txt
 
 clean:
 	rm -rf $(VENV) $(SDKS) .mypy_cache .pytest_cache .ruff_cache

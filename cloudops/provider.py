@@ -76,6 +76,7 @@ class ProviderInfo:
         capabilities: a callable ``() -> Mapping[Capability, Support]`` that needs no SDK and no credentials.
         sdk: the import names of the SDK that the provider needs; empty for none.
         extra: the extra of the distribution that brings the SDK.
+        emulator: the class of the provider's offline cloud, a :class:`cloudops.offline.emulator.Emulator`; empty: none.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ProviderInfo:
     capabilities: str
     sdk: tuple[str, ...] = ()
     extra: str = ""
+    emulator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

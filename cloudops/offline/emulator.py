@@ -1,0 +1,123 @@
+"""What an emulator of a cloud is: hosts, throw-away credentials, and a WSGI application that answers for them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .clock import Clock
+    from .faults import FaultKind, Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an emulator is created with.
+
+    Args:
+        folder: its own; job folders live in it. It is emptied before a start unless ``keep``.
+        clock: what state transitions, timeouts and bakes are timed by.
+        faults: what has to go wrong; those of the connection are the proxy's, all others the emulator's.
+        network: the variables with which a process inside the emulated cloud reaches it: proxy and CA, no credentials.
+        images: pattern of a container image (as in ``fnmatch``) to the Python interpreter that stands for it, over the
+            emulator's own table.
+        keep: whether state is to be kept in ``folder`` for the next start (``--data DIR``).
+    """
+
+    folder: Path
+    clock: Clock
+    faults: Faults
+    network: Mapping[str, str]
+    images: Mapping[str, str] = field(default_factory=dict)
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a client's environment needs so that its own credential chain ends at throw-away credentials.
+
+    Args:
+        variables: to be set.
+        unset: to be removed, such as the name of a real profile.
+    """
+
+    variables: Mapping[str, str]
+    unset: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that exists in an emulated cloud; a line of ``cloudops offline status``.
+
+    Args:
+        kind: as the service calls it, such as ``training-job``.
+        name: within the kind.
+        state: the service's own word.
+        created: seconds since the epoch, by the offline clock.
+        place: where in the cloud, such as the region.
+    """
+
+    kind: str
+    name: str
+    state: str
+    created: float | None = None
+    place: str = ""
+
+
+class Emulator(ABC):
+    """A cloud on this machine. A provider names its class in ``ProviderInfo.emulator``.
+
+    Its module is imported to learn :attr:`hosts` and must therefore be cheap; it is created on the first request to
+    one of them. Every method may be called from several threads at once.
+    """
+
+    #: The provider's name.
+    name: ClassVar[str]
+    #: Host names that it answers for, patterns as in ``fnmatch``.
+    hosts: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def environment(cls, folder: Path) -> Environment:
+        """What clients need; files that it names (an empty configuration, say) are written to ``folder``."""
+
+    @abstractmethod
+    def __init__(self, surroundings: Surroundings) -> None:
+        """Start; what ``surroundings.folder`` kept from an earlier start is there again."""
+
+    @property
+    @abstractmethod
+    def application(self) -> WSGIApplication:
+        """Answers requests; ``HTTP_HOST`` is the real host name, ``wsgi.url_scheme`` is https behind TLS."""
+
+    @abstractmethod
+    def operation(self, environ: WSGIEnvironment) -> tuple[str, str]:
+        """``service:Operation`` and the name of the resource that a request is about, as far as they can be told.
+
+        It reads no more of the body than it puts back.
+        """
+
+    @abstractmethod
+    def refuse(self, kind: FaultKind, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer with the service's own error for a fault of :data:`cloudops.offline.faults.ANSWERS`."""
+
+    @abstractmethod
+    def resources(self) -> list[Resource]:
+        """What exists, running things first."""
+
+    @abstractmethod
+    def calls(self) -> list[Mapping[str, Any]]:
+        """The requests so far: ``operation``, ``resource``, ``principal`` (``caller`` or a job's role), ``status``."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """End everything that runs and forget all state."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End everything that runs; with ``keep`` write down what the next start needs."""

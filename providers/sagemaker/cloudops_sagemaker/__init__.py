@@ -1,0 +1,1 @@
+"""Amazon SageMaker: training jobs, endpoints and what is monitored of them, through boto3."""

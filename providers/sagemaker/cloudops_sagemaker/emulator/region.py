@@ -1,0 +1,95 @@
+"""One region of one account of the emulated SageMaker: what exists there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloudops.offline.emulator import Surroundings
+
+#: The account that throw-away credentials belong to.
+ACCOUNT = "123456789012"
+
+
+@dataclass
+class Record:
+    """Something that exists.
+
+    Args:
+        kind: as in its ARN: ``training-job``, ``endpoint``, ``transform-job``.
+        name: within the kind, the account and the region.
+        described: what its Describe operation answers, as the service's model names it; datetimes as epoch seconds.
+            Changed under the region's lock only.
+        created: by the offline clock.
+        live: what drives it: a job's or an endpoint's own object; None once it is at rest.
+    """
+
+    kind: str
+    name: str
+    described: dict[str, Any]
+    created: float
+    live: Any = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Region:
+    """The state of one region of one account.
+
+    Args:
+        surroundings: clock, faults, folder, images.
+        name: such as ``us-east-1``.
+        account: twelve digits.
+    """
+
+    def __init__(self, surroundings: Surroundings, name: str, account: str = ACCOUNT) -> None:
+        self.surroundings = surroundings
+        self.clock = surroundings.clock
+        self.faults = surroundings.faults
+        self.name = name
+        self.account = account
+        #: Held around every check-then-change; never while something is waited for.
+        self.lock = threading.RLock()
+        self._records: dict[str, dict[str, Record]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the region's jobs and endpoints have their folders."""
+        return self.surroundings.folder / self.account / self.name
+
+    def arn(self, kind: str, name: str) -> str:
+        """The ARN of something in this region."""
+        return f"arn:aws:sagemaker:{self.name}:{self.account}:{kind}/{name}"
+
+    def find(self, kind: str, name: str) -> Record | None:
+        """What has that name, or None."""
+        return self._records.get(kind, {}).get(name)
+
+    def all(self, kind: str) -> list[Record]:
+        """All of a kind, newest first."""
+        with self.lock:
+            return sorted(self._records.get(kind, {}).values(), key=lambda record: record.created, reverse=True)
+
+    def kinds(self) -> list[str]:
+        """The kinds of which something exists."""
+        with self.lock:
+            return [kind for kind, records in self._records.items() if records]
+
+    def add(self, record: Record, tags: Mapping[str, str] | None = None) -> None:
+        """Have ``record`` exist; the caller holds the lock and has looked for its name."""
+        self._records.setdefault(record.kind, {})[record.name] = record
+        self._tags[self.arn(record.kind, record.name)] = dict(tags or {})
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget something and its tags."""
+        with self.lock:
+            self._records.get(kind, {}).pop(name, None)
+            self._tags.pop(self.arn(kind, name), None)
+
+    def tags(self, arn: str) -> dict[str, str] | None:
+        """The tags of what ``arn`` names, to be changed under the lock; None where this emulator has no such thing."""
+        return self._tags.get(arn)
