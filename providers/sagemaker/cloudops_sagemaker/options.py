@@ -19,7 +19,9 @@ class SageMakerTarget(Strict):
     region: str | None = Field(None, pattern=_REGION, description="By default what the AWS tools' own settings say")
     profile: Text | None = Field(None, description="A profile of the AWS configuration; by default their own choice")
     role: Text | None = Field(None, description="Name or ARN of the role that jobs and endpoints run with; needed")
-    bucket: Text | None = Field(None, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's")
+    bucket: Text | None = Field(
+        None, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's"
+    )
     prefix: str = Field("cloudops", pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", description="Within the bucket")
     subnets: list[Text] = Field([], max_length=16, description="A VPC's subnets for jobs and endpoints")
     security_group_ids: list[Text] = Field([], max_length=5, description="Of the same VPC; together with subnets")
