@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CREDENTIALS = "sign in again, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _EXPIRED = "the credentials are no longer valid: sign in again"
 _QUOTA = "ask for more in the Service Quotas console, delete what is not used, or choose another instance type"
+_BUCKET = "the bucket is in another region: choose one in the region of the target"
+_CAPACITY = "try again later, or choose another instance type or region"
 _POLICY = "docs/sagemaker.md has the policy that cloudops needs"
 
 #: Code (a regular expression over all of it), beginning of the message (another one), class, hint. The first counts.
@@ -53,8 +55,19 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         _CREDENTIALS,
     ),
     ("RequestTimeTooSkewed", r"", AuthError, "set this machine's clock"),
-    ("AccessDenied(Exception)?|403|Forbidden|UnauthorizedOperation|AccountProblem|OptInRequired", r"", AuthError, _POLICY),
-    ("FailedResourceAccessException|DecryptionFailure|EncryptionFailure|KMS.*|MalformedPolicyDocument.*", r"", AuthError, _POLICY),
+    (
+        "AccessDenied(Exception)?|403|Forbidden|UnauthorizedOperation|AccountProblem|OptInRequired",
+        r"",
+        AuthError,
+        _POLICY,
+    ),
+    (
+        "FailedResourceAccessException|DecryptionFailure|EncryptionFailure|KMS.*"
+        "|MalformedPolicyDocument.*",
+        r"",
+        AuthError,
+        _POLICY,
+    ),
     # Too much, too fast, too early
     (
         "Throttl(ing|ed)(Exception)?|ThrottledException|RequestThrottled(Exception)?|RequestLimitExceeded|SlowDown"
@@ -64,8 +77,14 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         Throttled,
         "try again in a moment",
     ),
-    ("ResourceLimitExceeded|LimitExceeded(Exception|Fault)?|ServiceQuotaExceededException|TooManyBuckets", r"", QuotaExceeded, _QUOTA),
-    ("InsufficientInstanceCapacity|InsufficientCapacity(Exception|Error)?|CapacityError", r"", NoCapacity, "try again later, or choose another instance type or region"),
+    (
+        "ResourceLimitExceeded|LimitExceeded(Exception|Fault)?|ServiceQuotaExceededException"
+        "|TooManyBuckets",
+        r"",
+        QuotaExceeded,
+        _QUOTA,
+    ),
+    ("InsufficientInstanceCapacity|InsufficientCapacity(Exception|Error)?|CapacityError", r"", NoCapacity, _CAPACITY),
     # The service's side
     (
         "InternalFailure|InternalServer(Error|Exception)|InternalService(Error|Fault|Exception)|InternalError"
@@ -84,18 +103,28 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         None,
     ),
     (
-        "ResourceInUse(Exception)?|ConflictException|ResourceExistsException|ResourceAlreadyExists(Exception)?|BucketAlready(Exists|OwnedByYou)"
-        "|DataAlreadyAcceptedException|EntityAlreadyExists(Exception)?|DashboardNotFoundError|BucketNotEmpty|409|ConflictError"
+        "ResourceInUse(Exception)?|ConflictException|ResourceExistsException"
+        "|ResourceAlreadyExists(Exception)?|BucketAlready(Exists|OwnedByYou)"
+        "|DataAlreadyAcceptedException|EntityAlreadyExists(Exception)?|DashboardNotFoundError|BucketNotEmpty"
+        "|409|ConflictError"
         "|PreconditionFailed|PreconditionNotMetException|412",
         r"",
         Conflict,
         None,
     ),
-    ("PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301", r"", InvalidRequest, "the bucket is in another region: choose one in the region of the target"),
     (
-        "Validation(Exception|Error)|Invalid.*|Missing.*|Malformed.*|EntityTooLarge|EntityTooSmall|BadRequest|400|405|MethodNotAllowed"
-        "|UnknownOperationException|SerializationException|PublicPolicyException|UnmodifiableEntityException|InvalidNextToken"
-        "|ObjectAlreadyInActiveTierError|ObjectNotInActiveTierError|EncryptionTypeMismatch|TooManyParts|KeyTooLongError|413|415|416",
+        "PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301",
+        r"",
+        InvalidRequest,
+        _BUCKET,
+    ),
+    (
+        "Validation(Exception|Error)|Invalid.*|Missing.*|Malformed.*|EntityTooLarge|EntityTooSmall"
+        "|BadRequest|400|405|MethodNotAllowed"
+        "|UnknownOperationException|SerializationException|PublicPolicyException|UnmodifiableEntityException"
+        "|InvalidNextToken"
+        "|ObjectAlreadyInActiveTierError|ObjectNotInActiveTierError|EncryptionTypeMismatch|TooManyParts"
+        "|KeyTooLongError|413|415|416","
         r"",
         InvalidRequest,
         None,

@@ -59,7 +59,9 @@ def _family(
         label, factor, *count = size.split(":")
         number = int(count[0]) if count else 0
         machines.append(
-            Machine(f"ml.{name}.{label}", cpus * int(factor), memory * int(factor), kind if number else "", number, price)
+            Machine(
+                f"ml.{name}.{label}", cpus * int(factor), memory * int(factor), kind if number else "", number, price
+            )
         )
     return machines
 
@@ -72,7 +74,8 @@ MACHINES: tuple[Machine, ...] = (
     *_family("c5", 2, 4, "xlarge:2 2xlarge:4 4xlarge:8 9xlarge:18 18xlarge:36",
              prices=(0.204, 0.408, 0.816, 1.836, 3.672)),
     *_family("r5", 2, 16, "large:1 xlarge:2 2xlarge:4 4xlarge:8 12xlarge:24 24xlarge:48"),
-    *_family("m6i", 2, 8, "large:1 xlarge:2 2xlarge:4 4xlarge:8 8xlarge:16 12xlarge:24 16xlarge:32 24xlarge:48 32xlarge:64"),
+    *_family("m6i", 2, 8,
+             "large:1 xlarge:2 2xlarge:4 4xlarge:8 8xlarge:16 12xlarge:24 16xlarge:32 24xlarge:48 32xlarge:64"),
     *_family("c6i", 2, 4, "xlarge:2 2xlarge:4 4xlarge:8 8xlarge:16 12xlarge:24 16xlarge:32 24xlarge:48 32xlarge:64"),
     *_family("g4dn", 4, 16, _GPU, kind="T4", prices=(0.736, 0.94, 1.505, 2.72, 5.44)),
     Machine("ml.g4dn.12xlarge", 48, 192, "T4", 4, 4.89),
@@ -171,7 +174,7 @@ def _fits(machine: Machine, key: str, resources: Resources | ReplicaResources) -
     if wanted is None:
         return True
     if key == "accelerators":
-        return machine.kind.lower() == wanted.name.lower() and machine.count >= wanted.count
+        return bool(machine.kind.lower() == wanted.name.lower() and machine.count >= wanted.count)
     return bool(getattr(machine, key) >= wanted.value)
 
 

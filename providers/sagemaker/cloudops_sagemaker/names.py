@@ -116,9 +116,7 @@ def tags(values: Mapping[str, str], own: Mapping[str, str]) -> list[dict[str, st
 
 def untagged(given: list[dict[str, str]]) -> dict[str, str]:
     """The tags of cloudops, without their prefix."""
-    return {
-        tag["Key"].removeprefix("cloudops:"): tag["Value"] for tag in given if tag["Key"].startswith("cloudops:")
-    }
+    return {tag["Key"].removeprefix("cloudops:"): tag["Value"] for tag in given if tag["Key"].startswith("cloudops:")}
 
 
 def short_digest(value: Any, length: int = 16) -> str:

@@ -1,7 +1,7 @@
 """The permissions that cloudops needs, from one table of the calls that it makes.
 
-``python -m cloudops_sagemaker.policy ACCOUNT REGION ROLE [BUCKET] [PREFIX]`` prints the policy of whoever runs cloudops,
-and with ``--role`` that of the role that jobs and endpoints run with.
+``python -m cloudops_sagemaker.policy ACCOUNT REGION ROLE [BUCKET] [PREFIX]`` prints the policy of whoever runs
+cloudops; with ``--role`` that of the role that jobs and endpoints run with.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ ROLE: Sequence[Need] = (
 
 
 def action(operation: str) -> str:
-    """The permission that a call of ``operation``, such as ``CreateTrainingJob``, needs; empty where it is not known."""
+    """The permission that ``operation``, such as ``CreateTrainingJob``, needs; empty where it is not known."""
     found = (need.actions[0] for call, need in CALLS.items() if call.partition(":")[2] == operation)
     return next(found, "")
 

@@ -14,7 +14,9 @@ def image_uri(name: str, version: str, scope: str, region: str, instance_type: s
     base = {}
     if name == "huggingface":
         config = image_uris.config_for_framework(name)[scope]["versions"]
-        known = next((config[each] for each in (version, *config) if each in config and each.startswith(version)), {})
+        known: dict[str, object] = next(
+            (config[each] for each in (version, *config) if each in config and each.startswith(version)), {}
+        )
         bases = [key for key in known if key.startswith("pytorch")]
         base = {"base_framework_version": bases[-1]} if bases else {}
     return str(

@@ -38,7 +38,9 @@ class Storage:
             except Exception as error:
                 if not _created_meanwhile(error):
                     raise
-            closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+            closed = dict.fromkeys(
+                ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+            )
             self._client.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=closed)
         self._ensured.add(bucket)
 
@@ -56,23 +58,23 @@ class Storage:
 
     def put(self, place: Place, body: bytes) -> None:
         """Write one object."""
-        self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body, **self._encryption())
+        self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body, **self.encryption())
 
     def upload(self, place: Place, path: Path) -> None:
         """Write the content of a file."""
         if os.path.getsize(path) < _PARTS:
             with open(path, "rb") as file:
-                self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=file, **self._encryption())
+                self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=file, **self.encryption())
             return
         from boto3.s3.transfer import TransferConfig
 
         config = TransferConfig(multipart_chunksize=16 << 20, max_concurrency=8)
-        extra = self._encryption()
+        extra = self.encryption()
         self._client.s3.upload_file(str(path), place.bucket, place.key, ExtraArgs=extra or None, Config=config)
 
     def upload_all(self, place: Place, files: Mapping[str, Path]) -> None:
         """Have just these files below ``place``, whose name follows from their content: what is there is not sent."""
-        there = {name: size for name, size in self.sizes(place)}
+        there = dict(self.sizes(place))
         missing = {name: path for name, path in files.items() if there.get(name) != os.path.getsize(path)}
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda item: self.upload(place / item[0], item[1]), missing.items()))
@@ -133,7 +135,8 @@ class Storage:
             if not is_kind(error, NotFound):
                 raise
 
-    def _encryption(self) -> dict[str, str]:
+    def encryption(self) -> dict[str, str]:
+        """How what is written is encrypted: by the key of the target, else as the bucket says."""
         key = self._client.settings.output_kms_key
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
