@@ -1,4 +1,4 @@
-"""What an endpoint serves: a model's files with ``code/`` beside them, made where they are wherever that is possible."""
+"""What an endpoint serves: a model's files with ``code/`` beside them, made where they are where that is possible."""
 
 from __future__ import annotations
 

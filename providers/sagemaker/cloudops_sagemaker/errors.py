@@ -124,7 +124,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         "|UnknownOperationException|SerializationException|PublicPolicyException|UnmodifiableEntityException"
         "|InvalidNextToken"
         "|ObjectAlreadyInActiveTierError|ObjectNotInActiveTierError|EncryptionTypeMismatch|TooManyParts"
-        "|KeyTooLongError|413|415|416","
+        "|KeyTooLongError|413|415|416",
         r"",
         InvalidRequest,
         None,

@@ -1,6 +1,6 @@
 """The first process of a job: unpacks the code, brings the secrets, runs the attempts and keeps the time.
 
-``boot.json`` beside this file says what to do; its paths start at ``/opt/ml``, which is found from where this file lies:
+``boot.json`` beside this file says what to do; its paths start at ``/opt/ml``, found from where this file lies:
 
 ===============  =====================================================================================================
 ``job``          the members of ``JOB.json`` (:mod:`cloudops.runtime.contract`), paths relative to ``/opt/ml``
@@ -101,7 +101,11 @@ class Boot:
         command = [sys.executable, str(_HERE / "boot.py"), str(self._job)]
         # A group of its own, so that it can be ended with what it started; the session stays ours.
         self._child = child = subprocess.Popen(
-            command, env=environ, cwd=str(self._code), preexec_fn=os.setpgrp, **streams
+            command,
+            env=environ,
+            cwd=str(self._code),
+            preexec_fn=os.setpgrp,  # noqa: PLW1509 - a system call and nothing else
+            **streams,
         )
         if self._signals:  # between the look above and the start
             child.terminate()
