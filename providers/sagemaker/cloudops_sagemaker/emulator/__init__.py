@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from cloudops.offline.faults import FaultKind
 
 _REGION = "us-east-1"
+#: The modules that register operations.
+_OPERATIONS = (
+    "tags",
+    "training",
+    "models",
+    "endpoint_configs",
+    "endpoints",
+    "component_operations",
+    "invocations",
+    "transforms",
+)
 _UNSET = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -52,7 +63,7 @@ def load_operations() -> None:
     """Import the modules that register operations."""
     import importlib
 
-    for name in ("tags", "training"):
+    for name in _OPERATIONS:
         importlib.import_module(f"{__name__}.{name}")
 
 

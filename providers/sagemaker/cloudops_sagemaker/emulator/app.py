@@ -32,9 +32,11 @@ class Application:
     """
 
     def __init__(self, site: Site) -> None:
-        from . import load_operations
+        from . import cloudwatch_layer, load_operations, scaling_layer
 
         load_operations()
+        cloudwatch_layer.install(site)
+        scaling_layer.install()
         self._site = site
         self._lock = threading.Lock()
         self._calls: list[dict[str, Any]] = []

@@ -19,6 +19,7 @@ from .hosted import Hosted, Member, Side
 from .operations import ServiceError
 
 if TYPE_CHECKING:
+    from .components import Component
     from .deployment_policy import Policy
     from .fleets import Fleet
 
@@ -97,6 +98,30 @@ def rescale(hosted: Hosted, wanted: Mapping[str, tuple[float | None, int | None]
             with hosted.lock:
                 member.weight = weight
     hosted.set("InService", FailureReason=reason)
+
+
+def scale_component(hosted: Hosted, component: Component, count: int) -> None:
+    """From ``Creating`` or ``Updating`` to ``InService`` or ``Failed``: another number of copies."""
+    described = component.record.described
+    before, component.count = component.count, count
+    reason = ""
+    try:
+        if count and hosted.region.faults.take([FaultKind.NO_CAPACITY], "sagemaker:inference-component", component.name):
+            raise FleetFailed(_NO_CAPACITY)
+        component.fleet.prepare()
+        component.fleet.scale(count)
+        if not component.fleet.wait(stop=hosted.stopped):
+            raise _Stopped
+    except FleetFailed as error:
+        reason, created = str(error), described["InferenceComponentStatus"] == "Creating"
+        component.count = 0 if created else before
+        component.fleet.scale(component.count)
+    with hosted.region.lock:
+        described["LastModifiedTime"] = hosted.region.clock.now()
+        described["InferenceComponentStatus"] = "Failed" if reason else "InService"
+        described.pop("FailureReason", None)
+        if reason:
+            described["FailureReason"] = reason
 
 
 def delete(hosted: Hosted, forget: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import aws, models
 from .summaries import listed
+from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
 
@@ -39,7 +40,7 @@ def create_endpoint_config(region: Region, params: dict[str, Any]) -> Mapping[st
         described["ProductionVariants"] = [{"InitialVariantWeight": 1.0, **one} for one in params["ProductionVariants"]]
         described.setdefault("EnableNetworkIsolation", False)
         described |= {"EndpointConfigArn": region.arn(KIND, name), "CreationTime": now}
-        region.add(Record(KIND, name, described, now), {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())})
+        region.add(Record(KIND, name, described, now), tags_of(params))
     return {"EndpointConfigArn": region.arn(KIND, name)}
 
 

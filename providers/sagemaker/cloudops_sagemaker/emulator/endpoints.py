@@ -10,6 +10,7 @@ from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
 from .summaries import listed
+from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
 
@@ -40,7 +41,7 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
             described["LastDeploymentConfig"] = deployment
         record = Record(KIND, name, described, now)
         record.live = hosted = Hosted(region, record)
-        region.add(record, {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())})
+        region.add(record, tags_of(params))
     hosting.attend(region)
     deployments.begin(hosted, lambda: deployments.create(hosted, config.described))
     return {"EndpointArn": region.arn(KIND, name)}

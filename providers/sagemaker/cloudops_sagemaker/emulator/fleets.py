@@ -25,6 +25,10 @@ class FleetFailed(Exception):
     """The fleet cannot serve; the text is the service's."""
 
 
+class Throttled(Exception):
+    """As many requests are under way as there may be."""
+
+
 class NoInstance(Exception):
     """No instance can take a request now."""
 
@@ -68,6 +72,9 @@ class Fleet:
         self._changed = threading.Condition()
         self._replicas: list[Replica] = []
         self._prepared = False
+        self._waiting = 0
+        #: Every instance that there ever was, until its log was collected.
+        self.made: list[Replica] = []
 
     def replicas(self) -> list[Replica]:
         """Those that are, not those that are being ended."""
@@ -154,13 +161,38 @@ class Fleet:
                 self._changed.wait(min(left, 0.2))
             return True
 
-    def grow_for_request(self, limit: int) -> None:
-        """One instance more where all are busy and there are fewer than ``limit`` (serverless)."""
+    def on_demand(self, limit: int, timeout: float) -> bool:
+        """Have room for one request more, with up to ``limit`` instances (serverless); whether one had to be started.
+
+        Raises:
+            Throttled: so many requests are under way already.
+            FleetFailed: the instance does not come up in ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
         with self._changed:
-            busy = all(one.open for one in self._replicas if one.phase in ("ready", "starting"))
-            starting = any(one.phase == "starting" for one in self._replicas)
-            if busy and not starting and len(self._replicas) < limit and not self.closed:
-                self._replicas.append(self._new())
+            if self._choose() is not None:
+                return False
+            self._waiting += 1
+            try:
+                if sum(one.open for one in self._replicas) + self._waiting > limit:
+                    raise Throttled
+                while self._choose() is None:
+                    self._grow(limit)
+                    failed = [one for one in self._replicas if one.phase == "failed"]
+                    if failed or self.closed or time.monotonic() > deadline:
+                        self._replicas = [one for one in self._replicas if one not in failed]
+                        for one in failed:
+                            self._retire(one)
+                        raise FleetFailed(failed[0].reason if failed else "the instance did not start in time")
+                    self._changed.wait(0.2)
+            finally:
+                self._waiting -= 1
+        return True
+
+    def _grow(self, limit: int) -> None:
+        needed = sum(one.open for one in self._replicas) + self._waiting
+        while len(self._replicas) < min(limit, needed) and not self.closed:
+            self._replicas.append(self._new())
 
     def shrink_idle(self, since: float) -> None:
         """End the instances that were not used after ``since`` (serverless)."""
@@ -188,7 +220,9 @@ class Fleet:
 
     def _new(self) -> Replica:
         blueprint = self.blueprint
-        return Replica(blueprint.folder, blueprint.start, blueprint.health, self._clock, self._notify)
+        made = Replica(blueprint.folder, blueprint.start, blueprint.health, self._clock, self._notify)
+        self.made.append(made)
+        return made
 
     def _notify(self) -> None:
         with self._changed:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cloudops.offline.faults import FaultKind
 
 from . import models
+from .async_queue import Queue
+from .capture import Capture
 from .fleets import Fleet
 from .operations import ServiceError
 from .replicas import Health
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from .region import Record, Region
 
 #: Seconds in which a container has to pass its health checks, where the configuration says nothing.
-_STARTUP = 480
+STARTUP = 480
 #: The same for serverless endpoints.
 _SERVERLESS_STARTUP = 180
 
@@ -35,6 +37,7 @@ class Member:
     weight: float
     count: int
     state: str = ""
+    capture: dict[str, Any] | None = None
 
     @property
     def serverless(self) -> dict[str, Any] | None:
@@ -71,6 +74,10 @@ class Hosted:
         self.green: Side | None = None
         self.pending: dict[str, Any] | None = None
         self.components: dict[str, Component] = {}
+        #: Every fleet that there ever was; their logs are still to be collected.
+        self.made: list[Fleet] = []
+        self.capture = Capture(region, record.name)
+        self.queue = Queue(self)
         self.ended = threading.Event()
         # A generator of its own, so that the same requests in the same order go the same way.
         self.draw = random.Random(f"{region.faults.seed}/{record.name}")
@@ -97,7 +104,9 @@ class Hosted:
             if "ServerlessConfig" in variant:
                 count = max(1, variant["ServerlessConfig"].get("ProvisionedConcurrency", 0))
             fleet = self._fleet(variant) if "ModelName" in variant else None
-            side.members[variant["VariantName"]] = Member(variant, fleet, variant["InitialVariantWeight"], count)
+            member = Member(variant, fleet, variant["InitialVariantWeight"], count)
+            member.capture = config.get("DataCaptureConfig")
+            side.members[variant["VariantName"]] = member
         return side
 
     def fleet(self, variant: str, served: Served, health: Health, **options: bool) -> Fleet:
@@ -106,7 +115,10 @@ class Hosted:
             self._numbers += 1
             folder = self.region.folder / "endpoints" / self.name / f"{variant}-{self._numbers}"
         blueprint = served.blueprint(folder, health, **options)
-        return Fleet(variant, blueprint, self.region.clock, self.draw)
+        fleet = Fleet(variant, blueprint, self.region.clock, self.draw)
+        with self.lock:
+            self.made.append(fleet)
+        return fleet
 
     def health(self, timeout: float, memory: int | None = None) -> Health:
         """The conditions of a start, with the faults that are to happen to this endpoint."""
@@ -202,7 +214,7 @@ class Hosted:
         if serverless:
             health = self.health(_SERVERLESS_STARTUP, serverless["MemorySizeInMB"] << 20)
             return self.fleet(variant["VariantName"], served, health, alone=True)
-        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP))
+        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP))
         spread = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM") == "RANDOM"
         return self.fleet(variant["VariantName"], served, health, spread=spread)
 
@@ -215,8 +227,9 @@ class Hosted:
         if member.serverless is not None:
             shown |= {"CurrentServerlessConfig": member.serverless, "DesiredServerlessConfig": member.serverless}
         else:
-            current = member.count if member.fleet is None else member.fleet.ready()
-            shown |= {"CurrentInstanceCount": current, "DesiredInstanceCount": member.count}
+            desired = member.count if member.fleet is not None else self._machines(member)
+            current = desired if member.fleet is None else member.fleet.ready()
+            shown |= {"CurrentInstanceCount": current, "DesiredInstanceCount": desired}
         if pending and "InstanceType" in config:
             shown["InstanceType"] = config["InstanceType"]
         if member.state:
@@ -225,6 +238,16 @@ class Hosted:
             if name in config:
                 shown[name] = config[name]
         return shown
+
+    def _machines(self, member: Member) -> int:
+        """How many instances a variant for inference components has: what managed scaling makes of their copies."""
+        scaling = member.config.get("ManagedInstanceScaling", {})
+        if scaling.get("Status") != "ENABLED":
+            return member.count
+        variant = member.config["VariantName"]
+        copies = sum(one.count for one in self.components.values() if one.variant == variant)
+        low = int(scaling.get("MinInstanceCount", 1))
+        return low if not copies else max(low, 1)
 
     def _images(self, model: str) -> list[dict[str, Any]]:
         found = self.region.find(models.KIND, model)

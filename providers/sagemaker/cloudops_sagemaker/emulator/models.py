@@ -7,6 +7,7 @@ from typing import Any
 
 from . import aws, images
 from .summaries import listed
+from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
 
@@ -38,7 +39,7 @@ def create_model(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
             if key in described:
                 described[key] = _shown(described[key])
         described |= {"ModelArn": region.arn(KIND, name), "CreationTime": now}
-        region.add(Record(KIND, name, described, now), {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())})
+        region.add(Record(KIND, name, described, now), tags_of(params))
     return {"ModelArn": region.arn(KIND, name)}
 
 
@@ -108,10 +109,15 @@ def _check_container(region: Region, container: Mapping[str, Any]) -> None:
     if "Image" not in container:
         raise invalid("Image is required where no ModelPackageName is given.")
     images.find(container["Image"], region.surroundings.images)
-    _check_data(region, container)
+    check_data(region, container)
 
 
-def _check_data(region: Region, container: Mapping[str, Any]) -> None:
+def check_data(region: Region, container: Mapping[str, Any]) -> None:
+    """Have the model data of a container be there.
+
+    Raises:
+        ServiceError: it is not, or is named in two ways.
+    """
     if "ModelDataUrl" in container and "ModelDataSource" in container:
         raise invalid("Only one of ModelDataUrl and ModelDataSource can be specified for a container.")
     if "ModelDataUrl" in container:

@@ -58,6 +58,8 @@ class Region:
         self.account = account
         #: Held around every check-then-change; never while something is waited for.
         self.lock = threading.RLock()
+        #: What works beside the records, by its module's name; each has an ``end()`` as ``Record.live`` has.
+        self.attached: dict[str, Any] = {}
         self._records: dict[str, dict[str, Record]] = {}
         self._tags: dict[str, dict[str, str]] = {}
 

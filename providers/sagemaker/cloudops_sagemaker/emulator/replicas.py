@@ -177,12 +177,19 @@ class Replica:
                     break
                 self._set("starting", self._words())
                 self._stop.wait(min(0.2 * 2**crashes, 5.0))
-        except OSError as error:
+        except Exception as error:  # the machine's fault or ours; the endpoint's log tells which
+            self._tell(f"[offline] the instance could not be made: {type(error).__name__}: {error}")
             self._set("failed", str(error))
             self._stop.wait()
         finally:
             self._set("ended")
             self._gone.set()
+
+    def _tell(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.time():.6f} {text}\n")
 
     def _words(self) -> str:
         how = describe(self._shim.returncode if self._shim else None)

@@ -64,7 +64,7 @@ class Served:
         literal = self.region.site.literal
         container = Container(folder / "container", image.python, host=folder.name, literal=literal)
         if not container.root.exists():
-            container.create([])
+            container.create(["model"])
             shared.place(container.ml)
         entry = container.entry(self._argv(image, container), self._variables(port, shared))
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Served:
 
     def _argv(self, image: Image, container: Container) -> list[str]:
         """An own image is run as ``serve``; of AWS's own ones, our toolkit is what ``serve`` is there."""
-        if image.prebuilt:
+        if _prebuilt(image.uri):
             return ["python", str(_TOOLKIT)]
         own = container.ml / "model" / "code" / "serve"
         return [f"{_CODE}/serve"] if own.is_file() and os.access(own, os.X_OK) else ["serve"]
@@ -103,6 +103,11 @@ class Served:
             # Containers share this machine's ports, so 8080 can be nobody's.
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }
+
+
+def _prebuilt(uri: str) -> bool:
+    """Whether it is an image of AWS's own."""
+    return uri.partition("@")[0].rpartition("/")[2].partition(":")[0] in images.PREBUILT
 
 
 class _Shared:

@@ -95,6 +95,8 @@ class Site:
         self.closing.set()
         self.surroundings.clock.wake()
         for region in self.regions():
+            for part in list(region.attached.values()):
+                part.end()
             for kind in region.kinds():
                 for record in region.all(kind):
                     if record.live is not None:
