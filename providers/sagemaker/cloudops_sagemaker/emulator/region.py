@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cloudops.offline.emulator import Surroundings
 
+    from .site import Site
+
 #: The account that throw-away credentials belong to.
 ACCOUNT = "123456789012"
 
@@ -25,7 +27,8 @@ class Record:
         described: what its Describe operation answers, as the service's model names it; datetimes as epoch seconds.
             Changed under the region's lock only.
         created: by the offline clock.
-        live: what drives it: a job's or an endpoint's own object; None once it is at rest.
+        live: what drives it: a job's or an endpoint's own object; None once it is at rest. Its ``end()`` ends what runs
+            at once and returns without waiting for long.
     """
 
     kind: str
@@ -43,16 +46,20 @@ class Region:
         surroundings: clock, faults, folder, images.
         name: such as ``us-east-1``.
         account: twelve digits.
+        site: what it shares with the other regions.
     """
 
-    def __init__(self, surroundings: Surroundings, name: str, account: str = ACCOUNT) -> None:
+    def __init__(self, surroundings: Surroundings, name: str, account: str = ACCOUNT, *, site: Site) -> None:
         self.surroundings = surroundings
+        self.site = site
         self.clock = surroundings.clock
         self.faults = surroundings.faults
         self.name = name
         self.account = account
         #: Held around every check-then-change; never while something is waited for.
         self.lock = threading.RLock()
+        #: What works beside the records, by its module's name; each has an ``end()`` as ``Record.live`` has.
+        self.attached: dict[str, Any] = {}
         self._records: dict[str, dict[str, Record]] = {}
         self._tags: dict[str, dict[str, str]] = {}
 
@@ -63,7 +70,12 @@ class Region:
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of something in this region."""
-        return f"arn:aws:sagemaker:{self.name}:{self.account}:{kind}/{name}"
+        return f"arn:{self.partition}:sagemaker:{self.name}:{self.account}:{kind}/{name}"
+
+    @property
+    def partition(self) -> str:
+        """``aws``, or ``aws-cn`` in China."""
+        return "aws-cn" if self.name.startswith("cn-") else "aws"
 
     def find(self, kind: str, name: str) -> Record | None:
         """What has that name, or None."""

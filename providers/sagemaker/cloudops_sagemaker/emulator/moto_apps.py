@@ -1,0 +1,77 @@
+"""moto's server-mode applications for everything around SageMaker, one for each service, found by host or signature."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .region import ACCOUNT
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_TRUST = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
+    '"Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
+)
+
+
+class MotoApps:
+    """The applications; their state is moto's own, which is one for the whole process."""
+
+    def __init__(self) -> None:
+        self._dispatch = _dispatcher()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request.
+
+        Raises:
+            NotImplementedError: moto does not know the service or the operation.
+        """
+        application = self._dispatch(environ)
+        if application is None:
+            raise NotImplementedError
+        return application(environ, start_response)
+
+    def implements(self, operation: str) -> bool:
+        """Whether moto answers an operation of SageMaker's."""
+        from moto.core.utils import camelcase_to_underscores
+        from moto.sagemaker.responses import SageMakerResponse
+
+        return hasattr(SageMakerResponse, camelcase_to_underscores(operation))
+
+    def reset(self, role: str) -> None:
+        """Forget all state but the role that is there from the start."""
+        from moto.core.base_backend import BackendDict
+        from moto.iam import iam_backends
+
+        with self._lock:
+            BackendDict.reset()
+            iam_backends[ACCOUNT]["aws"].create_role(role, _TRUST, "/", None, "Made by cloudops offline", [], None)
+
+
+def _dispatcher() -> Any:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    class Dispatcher(DomainDispatcherApplication):  # type: ignore[misc]
+        """moto's own, which looks through some 300 patterns for each request: it need not twice for one host."""
+
+        @functools.lru_cache(maxsize=1000)  # noqa: B019 - it lives as long as the process
+        def get_backend_for_host(self, host: str | None) -> Any:
+            if host is None:
+                return None
+            found = super().get_backend_for_host(host)
+            if not found:
+                raise NotImplementedError
+            return found
+
+    dispatcher = Dispatcher(create_backend_app)
+
+    def find(environ: WSGIEnvironment) -> WSGIApplication | None:
+        application: WSGIApplication | None = dispatcher.get_application(environ)
+        return application
+
+    return find

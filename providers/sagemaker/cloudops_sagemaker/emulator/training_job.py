@@ -1,0 +1,367 @@
+"""The life of a training job, from its first state to its last, as a worker drives it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudops.offline.faults import FaultKind
+
+from .containers import ML, Container
+from .images import find
+from .training_channels import DownloadError, described, fetch
+from .training_outputs import Checkpoints, UploadError, artifact_uri, upload_artifacts
+from .training_run import Exit, Run
+
+if TYPE_CHECKING:
+    from .region import Record, Region
+
+KIND = "training-job"
+#: As the names of faults have it.
+SUBJECT = "sagemaker:training-job"
+#: How long states last in which nothing happens here, in seconds of the offline clock.
+_LAUNCH, _PREPARE = 0.2, 0.1
+_GRACE = 120.0
+_CHECKPOINT_PERIOD = 1.0
+_FAILURE_LIMIT = 1024
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Pending": "Training job waiting for capacity",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Interrupted": "Training job interrupted",
+    "Restarting": "Restarting the training job",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+}
+_NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended: its last status, its last secondary status, and why it failed."""
+
+    status: str
+    secondary: str
+    reason: str = ""
+
+
+_STOPPED = End("Stopped", "Stopped")
+_MAX_WAIT = End("Stopped", "MaxWaitTimeExceeded")
+_MAX_RUNTIME = End("Stopped", "MaxRuntimeExceeded")
+
+
+class TrainingJob:
+    """A job that has been accepted.
+
+    Args:
+        region: where.
+        record: what describes it; changed under the region's lock.
+        params: the request.
+    """
+
+    def __init__(self, region: Region, record: Record, params: Mapping[str, Any]) -> None:
+        self.region, self.record, self.params = region, record, params
+        self.name = record.name
+        self.folder = region.folder / KIND / f"{record.name}-{time.time_ns():x}"
+        self._clock = region.clock
+        self._stop = threading.Event()
+        self._killed = threading.Event()
+        self._attempt = 0
+        self._trained = 0.0
+        self._roots: list[Path] = []
+        self._checkpoints: Checkpoints | None = None
+
+    def stop(self) -> None:
+        """Have it stop: its processes may save their work, and what they leave is kept."""
+        self._enter("Stopping", status="Stopping")
+        self._stop.set()
+        self._clock.wake()
+
+    def end(self) -> None:
+        """Have its processes killed."""
+        self._killed.set()
+        self._stop.set()
+
+    def run(self) -> None:
+        """Live; a bug of ours fails the job as an error of the service."""
+        try:
+            end = self._live()
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"InternalServerError: the offline cloud failed: {type(error).__name__}: {error} "
+            end = End("Failed", "Failed", f"{text}({Path(where.filename).name}, line {where.lineno})")
+        self._finish(end)
+
+    @property
+    def spot(self) -> bool:
+        """Whether its machines may be taken away."""
+        return bool(self.params.get("EnableManagedSpotTraining"))
+
+    # How it goes
+
+    def _live(self) -> End:
+        while True:
+            end = self._capacity() or self._start() or self._train()
+            if end is not None:
+                return end
+            self._enter("Interrupted")
+            if not self._pause(_PREPARE):
+                return _STOPPED
+            self._enter("Restarting")
+
+    def _capacity(self) -> End | None:
+        """Wait for machines; an end where none are found."""
+        while (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
+            message = "Insufficient capacity error from EC2 while launching instances, retrying!"
+            self._enter("Starting", message)
+            left = self._wait_left()
+            if not self._pause(min(rule.seconds, left)):
+                return _STOPPED
+            if self.spot and rule.seconds >= left:
+                return _MAX_WAIT
+            if not self.spot:
+                return End("Failed", "Failed", _NO_CAPACITY)
+        return None
+
+    def _start(self) -> End | None:
+        """Launch the machines and download what the job needs."""
+        self._enter("Starting")
+        if not self._pause(_LAUNCH):
+            return _STOPPED
+        self._enter("Downloading")
+        try:
+            self._prepare()
+        except (DownloadError, OSError) as error:
+            return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
+        self._enter("Downloading", "Downloading the training image")
+        return None if self._pause(_PREPARE) else _STOPPED
+
+    def _train(self) -> End | None:
+        """Run the job's program and upload what it leaves; None where the machine was taken away."""
+        begun = self._clock.now()
+        with self.region.lock:
+            self.record.described.setdefault("TrainingStartTime", begun)
+        self._enter("Training")
+        run = Run(self.region, self.name, self._containers, self.params, self.folder / str(self._attempt))
+        left = float(self.params["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)) - self._trained
+        end = self._ended(self._watched(run, begun + left))
+        self._trained += self._clock.now() - begun
+        if self._killed.is_set():
+            return _STOPPED
+        partial = self._fault(FaultKind.PARTIAL_UPLOAD) is not None
+        self._save_checkpoints(partial=partial)
+        if end is None:
+            return None
+        return self._upload(end, partial=partial)
+
+    def _watched(self, run: Run, deadline: float) -> Exit | None:
+        """The exit of the job's program; None where the machine was taken away."""
+        run.start()
+        cause, kill_at, saved = "", float("inf"), self._clock.now()
+        while not run.ended():
+            now = self._clock.now()
+            if not cause and (cause := self._why_stop(now, deadline)):
+                run.terminate(_GRACE / self._clock.speed)
+                kill_at = now + _GRACE
+            if now >= kill_at or self._killed.is_set():
+                run.kill()
+            if now - saved >= _CHECKPOINT_PERIOD:
+                saved = now
+                self._save_checkpoints()
+            with self.region.lock:
+                self.record.described["FinalMetricDataList"] = run.metrics()
+            self._stop_or(0.05 if not self._stop.is_set() else 0.02)
+        with self.region.lock:
+            self.record.described["FinalMetricDataList"] = run.metrics()
+        return None if cause == "interrupted" else run.exit(cause)
+
+    def _why_stop(self, now: float, deadline: float) -> str:
+        if self._stop.is_set():
+            return "stopped"
+        if now >= deadline:
+            return "runtime"
+        return "interrupted" if self.spot and self._fault(FaultKind.SPOT_INTERRUPTION) else ""
+
+    def _ended(self, found: Exit | None) -> End | None:
+        if found is None:
+            return None
+        if found.cause == "stopped":
+            return _STOPPED
+        if found.cause == "runtime":
+            return _MAX_RUNTIME
+        if found.code == 0:
+            return End("Completed", "Completed")
+        return End("Failed", "Failed", self._failure(found))
+
+    def _failure(self, found: Exit) -> str:
+        """Why the program failed: what it wrote to ``/opt/ml/output/failure``, and its exit code."""
+        texts = []
+        for root in self._roots:
+            file = root / "output" / "failure"
+            if file.is_file():
+                texts.append(file.read_text(encoding="utf-8", errors="replace").strip())
+        tail = f", exit code: {found.code}"
+        words = next((text for text in texts if text), found.reason)
+        return f"AlgorithmError: {words[: _FAILURE_LIMIT - len(tail) - 16]}{tail}"
+
+    def _upload(self, end: End, *, partial: bool) -> End:
+        if end.status != "Stopped" or not self._stop.is_set():
+            self._enter("Uploading")
+        model = end.status != "Failed"
+        try:
+            upload_artifacts(
+                self.region, self.params["OutputDataConfig"], self.name, self._roots, model=model, partial=partial
+            )
+        except UploadError as error:
+            return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
+        if partial:
+            reason = "InternalServerError: We encountered an internal error. Please try again."
+            return End("Failed", "Failed", f"{reason} (the offline cloud was told to upload in part)")
+        if model:
+            with self.region.lock:
+                uri = artifact_uri(self.params["OutputDataConfig"], self.name)
+                self.record.described["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+        return end
+
+    # What it needs
+
+    def _prepare(self) -> None:
+        """Make the containers, with input and checkpoints. Raises OSError, DownloadError."""
+        self._attempt += 1
+        self._containers = self._new_containers()
+        self._roots = [one.ml for one in self._containers]
+        role, channels = self.params["RoleArn"], self.params.get("InputDataConfig", [])
+        for channel in channels:
+            targets = [root / "input" / "data" / channel["ChannelName"] for root in self._roots]
+            for target in targets:
+                target.mkdir(parents=True, exist_ok=True)
+            fetch(self.region, channel, role, targets)
+        for one in self._containers:
+            self._write_config(one)
+        self._checkpoints = self._new_checkpoints()
+        if self._checkpoints is not None:
+            self._checkpoints.down()
+
+    def _new_containers(self) -> list[Container]:
+        specification, resources = self.params["AlgorithmSpecification"], self.params["ResourceConfig"]
+        image = find(specification["TrainingImage"], self.region.surroundings.images)
+        names = [f"algo-{number}" for number in range(1, resources["InstanceCount"] + 1)]
+        network = self.region.site.loopback()
+        hosts = {name: f"{network}.{number}" for number, name in enumerate(names, 1)}
+        made = []
+        for name in names:
+            root = self.folder / str(self._attempt) / name
+            made.append(Container(root, image.python, name, self.region.site.literal, hosts))
+            made[-1].create(["input/config", "input/data", "model", "output/data", "checkpoints"])
+        return made
+
+    def _write_config(self, container: Container) -> None:
+        resources = self.params["ResourceConfig"]
+        names = list(container.hosts)
+        group = {"instance_group_name": "homogeneousCluster", "hosts": names}
+        mode = self.params["AlgorithmSpecification"]["TrainingInputMode"]
+        files = {
+            "hyperparameters": dict(self.params.get("HyperParameters", {})),
+            "inputdataconfig": described(self.params.get("InputDataConfig", []), mode),
+            "resourceconfig": {
+                "current_host": container.host,
+                "current_instance_type": resources["InstanceType"],
+                "current_group_name": "homogeneousCluster",
+                "hosts": names,
+                "instance_groups": [{**group, "instance_type": resources["InstanceType"]}],
+                "network_interface_name": "lo",
+            },
+        }
+        for name, value in files.items():
+            path = container.ml / "input" / "config" / f"{name}.json"
+            path.write_text(json.dumps(value), encoding="utf-8")
+
+    def _new_checkpoints(self) -> Checkpoints | None:
+        config = self.params.get("CheckpointConfig")
+        if config is None:
+            return None
+        path = config.get("LocalPath", f"{ML}/checkpoints")
+        folders = [one.outside(path) for one in self._containers]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        return Checkpoints(self.region, config["S3Uri"], folders)
+
+    def _save_checkpoints(self, *, partial: bool = False) -> None:
+        if self._checkpoints is None:
+            return
+        try:
+            self._checkpoints.up(partial=partial)
+        except OSError as error:
+            self._enter(self.record.described["SecondaryStatus"], f"Checkpoints cannot be uploaded: {error}")
+            self._checkpoints = None
+
+    # What is told
+
+    def _enter(self, secondary: str, message: str = "", *, status: str = "InProgress") -> None:
+        """Have the job be in a state; one that is being stopped stays so until its end."""
+        with self.region.lock:
+            described = self.record.described
+            if described["TrainingJobStatus"] == "Stopping" and status == "InProgress":
+                return
+            enter(described, secondary, message or _MESSAGES[secondary], self._clock.now(), status)
+
+    def _finish(self, end: End) -> None:
+        with self.region.lock:
+            described, now = self.record.described, self._clock.now()
+            enter(described, end.secondary, end.reason or _MESSAGES[end.secondary], now, end.status)
+            described["SecondaryStatusTransitions"][-1]["EndTime"] = now
+            described["TrainingEndTime"] = now
+            if end.reason:
+                described["FailureReason"] = end.reason
+            if "TrainingStartTime" in described:
+                described["TrainingTimeInSeconds"] = round(now - described["TrainingStartTime"])
+                described["BillableTimeInSeconds"] = max(1, round(self._trained))
+            self.record.live = None
+
+    # Waiting
+
+    def _pause(self, seconds: float) -> bool:
+        """Let time go by; False where the job is to stop."""
+        return self._clock.wait(seconds, self._stop.is_set)
+
+    def _stop_or(self, seconds: float) -> None:
+        """Wait so much real time, less where the job is told to stop."""
+        if self._stop.is_set():
+            time.sleep(seconds)
+        else:
+            self._stop.wait(seconds)
+
+    def _wait_left(self) -> float:
+        longest = self.params["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        return float("inf") if longest is None else self.record.created + longest - self._clock.now()
+
+    def _fault(self, kind: FaultKind) -> Any:
+        return self.region.faults.take({kind}, SUBJECT, self.name)
+
+
+def enter(described: dict[str, Any], secondary: str, message: str, now: float, status: str) -> None:
+    """Note a transition in what Describe answers."""
+    transitions = described["SecondaryStatusTransitions"]
+    if transitions and transitions[-1]["Status"] == secondary:
+        transitions[-1]["StatusMessage"] = message
+    else:
+        if transitions:
+            transitions[-1]["EndTime"] = now
+        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
+    described["TrainingJobStatus"], described["SecondaryStatus"] = status, secondary
+    described["LastModifiedTime"] = now
