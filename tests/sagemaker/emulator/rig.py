@@ -8,10 +8,11 @@ import threading
 import time
 from contextlib import suppress
 
+from cloudops_sagemaker.emulator import SageMakerEmulator
+
 from cloudops.offline.clock import Clock
 from cloudops.offline.emulator import Surroundings
 from cloudops.offline.faults import Faults
-from cloudops_sagemaker.emulator import SageMakerEmulator
 
 ROLE = "arn:aws:iam::123456789012:role/cloudops-sagemaker"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"

@@ -30,7 +30,9 @@ class TestLife:
         assert members(rig, f"{name}/out/{name}/output/model.tar.gz") == {"m.txt": b"m\n"}
         assert members(rig, f"{name}/out/{name}/output/output.tar.gz") == {"o.txt": b"o\n"}
         assert job["CreationTime"] < job["TrainingStartTime"] < job["TrainingEndTime"]
-        for before, after in zip(job["SecondaryStatusTransitions"], job["SecondaryStatusTransitions"][1:], strict=False):
+        for before, after in zip(
+            job["SecondaryStatusTransitions"], job["SecondaryStatusTransitions"][1:], strict=False
+        ):
             assert before["EndTime"] == after["StartTime"]
 
     def test_is_not_born_finished(self, rig):
@@ -85,12 +87,12 @@ class TestContainer:
         monkeypatch.setenv("CALLERS_SECRET", "do-not-tell")
         job = rig.run(
             "cat /opt/ml/input/config/hyperparameters.json; echo; env",
-            HyperParameters={"lr": "0.1", "odd": "it's \"q\" $x"},
-            Environment={"MINE": "it's \"q\" $x\u00fc"},
+            HyperParameters={"lr": "0.1", "odd": 'it\'s "q" $x'},
+            Environment={"MINE": 'it\'s "q" $x\u00fc'},
         )
         said = rig.log(job["TrainingJobName"])
-        assert json.loads(said[0]) == {"lr": "0.1", "odd": "it's \"q\" $x"}
-        assert "MINE=it's \"q\" $x\u00fc" in said
+        assert json.loads(said[0]) == {"lr": "0.1", "odd": 'it\'s "q" $x'}
+        assert 'MINE=it\'s "q" $x\u00fc' in said
         assert f"TRAINING_JOB_NAME={job['TrainingJobName']}" in said
         assert f"TRAINING_JOB_ARN={job['TrainingJobArn']}" in said
         assert "AWS_REGION=us-east-1" in said
@@ -213,7 +215,7 @@ class TestLogsAndMetrics:
 
     def test_metrics(self, rig):
         job = rig.run(
-            "for i in 3 2 1; do echo \"epoch loss=$i.5e-1;\"; done; echo acc=nan-sense",
+            'for i in 3 2 1; do echo "epoch loss=$i.5e-1;"; done; echo acc=nan-sense',
             Algorithm={
                 "MetricDefinitions": [
                     {"Name": "loss", "Regex": "loss=([0-9.eE+-]+)"},
@@ -239,7 +241,9 @@ class TestLogsAndMetrics:
     def test_a_hundred_megabytes(self, rig):
         import time
 
-        job = rig.run("yes 0123456789012345678901234567890123456789012345678901234567890123456789012345678 | head -n 1250000")
+        job = rig.run(
+            "yes 2>/dev/null 0123456789012345678901234567890123456789012345678901234567890123456789012345678 | head -n 1250000; true"
+        )
         begun = time.monotonic()
         count = len(rig.log(job["TrainingJobName"]))
         assert count == 1_250_000
@@ -357,7 +361,7 @@ class TestCheckpoints:
         name = rig.name()
         rig.put(f"{name}/ckpt/old/a", "before")
         rig.submit(
-            "cat /opt/ml/checkpoints/old/a; echo; echo new > /opt/ml/checkpoints/b; echo up; while :; do sleep 0.1; done",
+            "cd /opt/ml/checkpoints; cat old/a; echo; echo new > b; echo up; while :; do sleep 0.1; done",
             name=name,
             CheckpointConfig={"S3Uri": f"s3://data/{name}/ckpt/", "LocalPath": "/opt/ml/checkpoints"},
         )

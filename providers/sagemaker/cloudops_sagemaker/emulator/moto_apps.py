@@ -55,6 +55,7 @@ class MotoApps:
 
 
 def _dispatcher() -> Any:
+    from moto.backends import list_of_moto_modules
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     class Dispatcher(DomainDispatcherApplication):
@@ -62,12 +63,12 @@ def _dispatcher() -> Any:
 
         @functools.lru_cache(maxsize=1000)  # noqa: B019 - it lives as long as the process
         def get_backend_for_host(self, host: str | None) -> Any:
-            if host is None:
-                return None
-            found = super().get_backend_for_host(host)
-            if not found:
-                raise NotImplementedError
-            return found
+            if host is None or host in list_of_moto_modules():
+                return host
+            for backend, pattern in self.backend_url_patterns:
+                if pattern.match(f"http://{host}"):
+                    return backend
+            raise NotImplementedError
 
     dispatcher = Dispatcher(create_backend_app)
 
