@@ -154,7 +154,7 @@ def check_role(region: Region, arn: str) -> None:
 
 def assume(region: Region, role: str, session: str) -> Credentials:
     """Credentials of a role, by which the call log tells what a job did."""
-    from moto.sts import sts_backends
+    from moto.sts.models import sts_backends
 
     backend = sts_backends[region.account][region.partition]
     made = backend.assume_role(region.name, session, role, "", 3600, "")
@@ -215,7 +215,7 @@ def _fill(key: Any, source: IO[bytes]) -> None:
 
 
 def _role(region: Region, arn: str) -> Any:
-    from moto.iam import iam_backends
+    from moto.iam.models import iam_backends
 
     account = arn.split(":")[4] if arn.count(":") >= 5 else region.account
     roles = list(iam_backends[account][region.partition].roles.values())

@@ -175,9 +175,9 @@ def _s3(environ: WSGIEnvironment, host: str) -> tuple[str, str]:
     query = set(parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     headers = {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
     for route in _s3_routes():
-        if route.method == environ["REQUEST_METHOD"] and route.level == level:
-            if route.query <= query and route.headers <= headers:
-                return route.operation, f"{bucket}/{key}" if key else bucket
+        fits = route.method == environ["REQUEST_METHOD"] and route.level == level
+        if fits and route.query <= query and route.headers <= headers:
+            return route.operation, f"{bucket}/{key}" if key else bucket
     return "", f"{bucket}/{key}" if key else bucket
 
 

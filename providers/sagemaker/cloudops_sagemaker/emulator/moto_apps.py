@@ -34,7 +34,8 @@ class MotoApps:
         application = self._dispatch(environ)
         if application is None:
             raise NotImplementedError
-        return application(environ, start_response)
+        answer: Iterable[bytes] = application(environ, start_response)
+        return answer
 
     def implements(self, operation: str) -> bool:
         """Whether moto answers an operation of SageMaker's."""
@@ -46,7 +47,7 @@ class MotoApps:
     def reset(self, role: str) -> None:
         """Forget all state but the role that is there from the start."""
         from moto.core.base_backend import BackendDict
-        from moto.iam import iam_backends
+        from moto.iam.models import iam_backends
 
         with self._lock:
             BackendDict.reset()
@@ -54,19 +55,20 @@ class MotoApps:
 
 
 def _dispatcher() -> Any:
+    from moto.backends import list_of_moto_modules
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    class Dispatcher(DomainDispatcherApplication):  # type: ignore[misc]
+    class Dispatcher(DomainDispatcherApplication):
         """moto's own, which looks through some 300 patterns for each request: it need not twice for one host."""
 
         @functools.lru_cache(maxsize=1000)  # noqa: B019 - it lives as long as the process
         def get_backend_for_host(self, host: str | None) -> Any:
-            if host is None:
-                return None
-            found = super().get_backend_for_host(host)
-            if not found:
-                raise NotImplementedError
-            return found
+            if host is None or host in list_of_moto_modules():
+                return host
+            for backend, pattern in self.backend_url_patterns:
+                if pattern.match(f"http://{host}"):
+                    return backend
+            raise NotImplementedError
 
     dispatcher = Dispatcher(create_backend_app)
 

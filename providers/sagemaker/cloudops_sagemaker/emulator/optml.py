@@ -1,22 +1,28 @@
 """Enters a container and becomes its program: ``python -I optml.py CONFIGURATION``. Standard library only.
 
-The configuration is a JSON file: ``containers``, a list in which ``CLOUDOPS_RANK`` chooses, each with ``argv``, ``env``,
-``cwd``, ``opt`` (the folder that becomes ``/opt``), ``hosts`` (the file that becomes ``/etc/hosts``) and ``hostname``;
-``literal``: whether to give the process a mount namespace of its own; ``keep``: variables that are handed on.
+The configuration is a JSON file: ``containers``, a list in which ``CLOUDOPS_RANK`` chooses, each with ``argv``,
+``env``, ``cwd``, ``opt`` (the folder that becomes ``/opt``), ``hosts`` (the file that becomes ``/etc/hosts``) and
+``hostname``; ``literal``: whether to give the process a mount namespace of its own; ``keep``: variables that are
+handed on.
 """
+
+from __future__ import annotations
 
 import ctypes
 import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 _NEWNS, _NEWUTS, _NEWUSER = 0x00020000, 0x04000000, 0x10000000
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
 _PDEATHSIG = 1
 
 
-def main(path):
+def main(path: str) -> int:
+    """Become the program; returns only where it cannot be started."""
     with open(path, encoding="utf-8") as file:
         config = json.load(file)
     own = config["containers"][int(os.environ.get("CLOUDOPS_RANK", "0"))]
@@ -32,7 +38,7 @@ def main(path):
         return 127 if isinstance(error, FileNotFoundError) else 126
 
 
-def enter(own):
+def enter(own: Mapping[str, Any]) -> None:
     """Move into a user, mount and host name namespace in which ``/opt/ml`` is the container's."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent, uid, gid = os.getppid(), os.getuid(), os.getgid()
@@ -55,16 +61,16 @@ def enter(own):
         os._exit(1)
 
 
-def _mount(libc, source, target, flags):
+def _mount(libc: ctypes.CDLL, source: str, target: str, flags: int) -> None:
     _call(libc.mount(source.encode(), target.encode(), None, flags, None), f"mount {source} at {target}")
 
 
-def _write(path, text):
+def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
-def _call(result, what):
+def _call(result: int, what: str) -> None:
     if result:
         raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
 

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudops.engine import job
@@ -16,13 +15,15 @@ from cloudops.engine.process import descendants
 
 from . import aws
 from .containers import Container, launch
-from .images import find
 from .instances import instance
 from .sinks import LogTail, log_stream, put_metrics
 
 if TYPE_CHECKING:
     from .region import Region
+    from .training_machines import Machines
 
+#: Seconds of the offline clock between SIGTERM and SIGKILL.
+GRACE = 120.0
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 #: Lines of these begin a job's log where they say something that has no effect here.
 _WITHOUT_EFFECT = ("VpcConfig", "EnableInterContainerTrafficEncryption", "InfraCheckConfig")
@@ -43,17 +44,15 @@ class Run:
     Args:
         region: where.
         name: of the job.
-        containers: of its hosts, which are made.
         params: the request.
-        folder: for the engine's files.
+        machines: that it runs on, which are prepared.
     """
 
-    def __init__(
-        self, region: Region, name: str, containers: Sequence[Container], params: Mapping[str, Any], folder: Path
-    ) -> None:
-        self._region, self._name, self._containers, self._params = region, name, containers, params
-        self._directory = folder / "job"
-        self._tails = [LogTail(self._directory / "logs" / f"rank-{rank}.log") for rank in range(len(containers))]
+    def __init__(self, region: Region, name: str, params: Mapping[str, Any], machines: Machines) -> None:
+        self._region, self._name, self._params = region, name, params
+        self._containers, self._image = machines.containers, machines.image
+        self._directory = machines.folder / "job"
+        self._tails = [LogTail(self._directory / "logs" / f"rank-{rank}.log") for rank in range(len(self._containers))]
         self._streams: list[Any] = []
         definitions = params["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._patterns = [(one["Name"], re.compile(one["Regex"])) for one in definitions]
@@ -77,8 +76,8 @@ class Run:
         more = self._deliver()
         return final and not more
 
-    def terminate(self, grace: float) -> None:
-        """Tell the program to end; it is killed after ``grace`` real seconds, which is what the engine was told."""
+    def terminate(self) -> None:
+        """Tell the program to end."""
         job.cancel(self._directory)
 
     def kill(self) -> None:
@@ -118,13 +117,13 @@ class Run:
             ranks=len(self._containers),
             cpus=None if size is None else size.cores,
             memory=None if size is None else size.memory,
-            grace=120.0 / self._region.clock.speed,
+            grace=GRACE / self._region.clock.speed,
         )
 
     def _argv(self) -> list[str]:
         specification = self._params["AlgorithmSpecification"]
         entry = specification.get("ContainerEntrypoint") or ["train"]
-        return [*entry, *(specification.get("ContainerArguments") or ([] if len(entry) > 0 else ["train"]))]
+        return [*entry, *specification.get("ContainerArguments", [])]
 
     def _environment(self, container: Container) -> dict[str, str]:
         own = {
@@ -146,9 +145,8 @@ class Run:
         return {**own, **self._params.get("Environment", {})}
 
     def _preface(self) -> list[str]:
-        image = find(self._params["AlgorithmSpecification"]["TrainingImage"], self._region.surroundings.images)
         unused = [name for name in _WITHOUT_EFFECT if self._params.get(name)]
-        return [image.told(), *([f"[offline] without effect here: {', '.join(unused)}"] if unused else [])]
+        return [self._image.told(), *([f"[offline] without effect here: {', '.join(unused)}"] if unused else [])]
 
     def _deliver(self) -> bool:
         """Deliver what was said; True where there was something."""

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from .rig import Rig
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory):
+    rig = Rig(tmp_path_factory.mktemp("sagemaker"))
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def rig(_shared):
+    """The emulator of this run; what a test leaves of faults is taken back."""
+    yield _shared
+    _shared.faults.clear()
