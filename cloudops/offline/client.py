@@ -68,9 +68,8 @@ class Client:
         try:
             value = json.loads(body)
         except ValueError:
-            raise CloudopsError(
-                f"the offline cloud at {self.record.url} answered {status}: {body[:200].decode(errors='replace').strip()}"
-            ) from None
+            text = " ".join(body[:300].decode(errors="replace").split())
+            raise CloudopsError(f"the offline cloud at {self.record.url} answered {status}: {text}") from None
         if status == 200:
             return value
         raise ConfigError(value["error"]["message"], hint=value["error"]["hint"])
@@ -110,6 +109,6 @@ def found() -> Client:
     if client is None:
         raise NotFound(
             "no offline cloud runs",
-            hint="`cloudops offline start` starts one in the background, `cloudops offline run -- COMMAND` for a command",
+            hint="`cloudops offline start` starts one, `cloudops offline run -- COMMAND` one for a command",
         )
     return client

@@ -49,9 +49,7 @@ class OfflineCloud:
         images: Mapping[str, str] | Iterable[str] = (),
         emulators: Sequence[str] = (),
     ) -> None:
-        self._settings = settings(
-            data=data, port=port, speed=speed, seed=seed, images=images, emulators=emulators
-        )
+        self._settings = settings(data=data, port=port, speed=speed, seed=seed, images=images, emulators=emulators)
         self._launched: Launched | None = None
         self._environment: Environment | None = None
 

@@ -30,7 +30,15 @@ BUNDLES = (
     "SSL_CERT_FILE",
 )
 #: They would bring back other certificates, or go past the proxy.
-_IN_THE_WAY = ("SSL_CERT_DIR", "PIP_CERT", "PIP_PROXY", "UV_NATIVE_TLS", "GIT_SSL_NO_VERIFY", "grpc_proxy", "no_grpc_proxy")
+_IN_THE_WAY = (
+    "SSL_CERT_DIR",
+    "PIP_CERT",
+    "PIP_PROXY",
+    "UV_NATIVE_TLS",
+    "GIT_SSL_NO_VERIFY",
+    "grpc_proxy",
+    "no_grpc_proxy",
+)
 
 
 def proxies(url: str, direct: Iterable[str] = ()) -> dict[str, str]:
@@ -64,7 +72,9 @@ def client(url: str, certificate: Path, record: Path, clouds: Iterable[Environme
     return Environment(variables, tuple(dict.fromkeys(name for name in unset if name not in variables)))
 
 
-def network(url: str, certificate: Path, owner: Path, indexes: Mapping[str, str], direct: Iterable[str]) -> dict[str, str]:
+def network(
+    url: str, certificate: Path, owner: Path, indexes: Mapping[str, str], direct: Iterable[str]
+) -> dict[str, str]:
     """What a process inside a cloud needs: proxy and authority, no credentials.
 
     Args:
@@ -85,7 +95,21 @@ def applied(environment: Environment, base: Mapping[str, str]) -> dict[str, str]
 
 #: Of the caller's variables, the server gets no others: what its jobs' supervisors could be asked for is not there.
 _SERVER = frozenset(
-    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "VIRTUAL_ENV", "TMP", "TEMP"}
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        "VIRTUAL_ENV",
+        "TMP",
+        "TEMP",
+    }
     | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CLOUDOPS_DEBUG"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT"}
 )

@@ -103,9 +103,7 @@ def _folder(settings: Settings) -> Path:
     return folder.resolve()
 
 
-def _spawn(
-    settings: Settings, folder: Path, record: Path, hello: int, parent: int | None
-) -> subprocess.Popen[bytes]:
+def _spawn(settings: Settings, folder: Path, record: Path, hello: int, parent: int | None) -> subprocess.Popen[bytes]:
     arguments = {
         "settings": settings.to_json(),
         "folder": str(folder),

@@ -24,6 +24,7 @@ from .emulators import Broken
 from .faults import ANSWERS, CONNECTION, FaultKind
 
 if TYPE_CHECKING:
+    from io import BufferedIOBase, BufferedReader
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
     from .ca import Authority
@@ -194,8 +195,8 @@ class Connection(BaseHTTPRequestHandler):
             return
         wrapped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = wrapped
-        self.rfile = wrapped.makefile("rb", self.rbufsize)
-        self.wfile = wrapped.makefile("wb", 0)
+        self.rfile = cast("BufferedReader", wrapped.makefile("rb", self.rbufsize))
+        self.wfile = cast("BufferedIOBase", wrapped.makefile("wb", 0))
         self.tunnel = ("https", host, port)
 
     def _serve(self, scheme: str, host: str, port: int, target: str) -> None:
@@ -241,7 +242,7 @@ class Connection(BaseHTTPRequestHandler):
     def _client_gone(self) -> bool:
         try:
             self.connection.setblocking(False)
-            return self.connection.recv(1) == b""
+            return not self.connection.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
