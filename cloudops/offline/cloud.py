@@ -98,11 +98,12 @@ class OfflineCloud:
         """Lead this process to the offline clouds for the block; afterwards its environment is as it was before."""
         before = dict(os.environ)
         wanted = applied(self.environment, before)
-        try:
-            _become(wanted)
-            yield self
-        finally:
-            _become(before)
+        with _no_opener():
+            try:
+                _become(wanted)
+                yield self
+            finally:
+                _become(before)
 
     def advance(self, seconds: float) -> float:
         """Move the offline clock on, and return its time in epoch seconds. Raises ConfigError where negative."""
@@ -174,6 +175,19 @@ class OfflineCloud:
         if self._launched is None:
             raise CloudopsError("the offline cloud does not run", hint="call start(), or use it in a with statement")
         return Client(self._launched.record)
+
+
+@contextlib.contextmanager
+def _no_opener() -> Iterator[None]:
+    """Have ``urllib`` look at the environment anew: it goes on with the proxies of its first request."""
+    import urllib.request as library
+
+    before = library._opener  # type: ignore[attr-defined]
+    library._opener = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        library._opener = before  # type: ignore[attr-defined]
 
 
 def _become(wanted: Mapping[str, str]) -> None:

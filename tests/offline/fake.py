@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudops.engine import job
 from cloudops.engine.files import read_json, write_json
+from cloudops.engine.folders import remove
 from cloudops.offline.emulator import Emulator, Environment, Resource, Surroundings
 from cloudops.offline.faults import FaultKind
 
@@ -74,6 +75,7 @@ class FakeCloud(Emulator):
     def _end_jobs(self) -> None:
         for path in self._jobs:
             job.cancel(path, wait=10)
+            remove(path)
         self._jobs.clear()
 
     def _answer(self, environ: Any, start: Any) -> Iterable[bytes]:

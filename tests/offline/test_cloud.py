@@ -29,7 +29,7 @@ def test_the_environment_is_there_for_the_block_and_then_as_before(
     monkeypatch.setenv("SSL_CERT_DIR", "/elsewhere")
     monkeypatch.setenv("https_proxy", "http://corporate.example")
     before = dict(os.environ)
-    with pytest.raises(KeyError, match="mine"), server.active():
+    with server.active():
         assert os.environ["FAKE_KEY"] == "throw-away"
         assert Path(os.environ["FAKE_PROFILE"]).read_text() == "empty\n"
         assert os.environ["https_proxy"] == os.environ["HTTPS_PROXY"] == server.url
@@ -37,8 +37,27 @@ def test_the_environment_is_there_for_the_block_and_then_as_before(
         assert "SSL_CERT_DIR" not in os.environ
         assert Path(os.environ["AWS_CA_BUNDLE"]).read_text().count("BEGIN CERTIFICATE") == 1
         assert os.environ["CLOUDOPS_OFFLINE"] == server.url
-        raise KeyError("mine")
     assert dict(os.environ) == before
+    with pytest.raises(KeyError, match="mine"):
+        _fail_within(server)
+    assert dict(os.environ) == before
+
+
+def _fail_within(cloud: OfflineCloud) -> None:
+    with cloud.active():
+        raise KeyError("mine")
+
+
+def test_urllib_is_led_there_and_back_though_it_remembers_its_first_proxies(cloud: OfflineCloud) -> None:
+    def things() -> dict[str, str]:
+        with urllib.request.urlopen(URL) as answer:
+            return json.load(answer)  # type: ignore[no-any-return]
+
+    requests.put(f"{URL}/one", timeout=20)
+    assert things() == {"one": "starting"}
+    with OfflineCloud(emulators=[FAKE]) as other, other.active():
+        assert things() == {}
+    assert things() == {"one": "starting"}
 
 
 def test_states_go_by_the_offline_clock(cloud: OfflineCloud) -> None:

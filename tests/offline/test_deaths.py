@@ -24,8 +24,9 @@ from .conftest import FAKE, Shell
 JOB = """
 import os, subprocess, sys, time
 hidden = "import os, time; os.setsid(); open('hidden', 'w').write(str(os.getpid())); time.sleep(600)"
-subprocess.Popen([sys.executable, "-c", f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hidden!r}], env={{}})"], env={})
-while not os.path.exists("hidden"): time.sleep(0.01)
+parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hidden!r}], env={{}})"
+subprocess.Popen([sys.executable, "-c", parent], env={})
+while not (os.path.exists("hidden") and open("hidden").read()): time.sleep(0.01)
 open("pids", "w").write(f"{os.getpid()} {open('hidden').read()}")
 time.sleep(600)
 """
