@@ -1,4 +1,4 @@
-"""An unmodified boto3 script: train, read the log, serve, ask, delete. Nothing in it knows that the cloud is emulated."""
+"""An unmodified boto3 script: train, read the log, serve, ask, delete. It does not know that the cloud is emulated."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ runtime = boto3.client("sagemaker-runtime")
 answer = runtime.invoke_endpoint(EndpointName="boto3-endpoint", ContentType="text/csv", Body=b"1\n5\n")
 assert json.loads(answer["Body"].read()) == [12.0, 20.0]
 assert answer["InvokedProductionVariant"] == "main"
+refused = {}
 try:
     runtime.invoke_endpoint(EndpointName="boto3-endpoint", ContentType="text/plain", Body=b"1")
 except runtime.exceptions.ModelError as error:
-    assert error.response["OriginalStatusCode"] >= 400, error.response
-else:
-    raise AssertionError("a body that the model refuses was answered")
+    refused = error.response
+assert refused["OriginalStatusCode"] >= 400, refused
 
 sagemaker.delete_endpoint(EndpointName="boto3-endpoint")
 deadline = time.monotonic() + 60
@@ -107,7 +107,8 @@ while True:
     try:
         sagemaker.describe_endpoint(EndpointName="boto3-endpoint")
     except sagemaker.exceptions.ClientError as error:
-        assert "Could not find endpoint" in str(error), error
+        if "Could not find endpoint" not in str(error):
+            raise
         break
     assert time.monotonic() < deadline, "the endpoint is still there"
     time.sleep(0.2)
