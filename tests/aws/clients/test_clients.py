@@ -1,4 +1,4 @@
-"""Clients that know nothing of cloudops work unmodified behind ``cloudops offline run``; they have their own packages."""
+"""Clients that know nothing of cloudops work unmodified behind ``cloudops offline run``, with packages of their own."""
 
 from __future__ import annotations
 
