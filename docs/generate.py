@@ -25,8 +25,9 @@ def capabilities() -> str:
     lines = [
         "# Capabilities",
         "",
-        "What each provider declares, written by `docs/generate.py`; `cloudops providers NAME` shows the same. A field that",
-        "asks for what is not there is refused before anything is created. `docs/providers.md` says what each word means.",
+        "What each provider declares, written by `docs/generate.py`; `cloudops providers NAME` shows the same. A field",
+        "that asks for what is not there is refused before anything is created. What each word means is in",
+        "[Writing a provider](providers.md).",
         "",
         f"| capability | {' | '.join(PROVIDERS)} |",
         f"|---|{'---|' * len(PROVIDERS)}",
