@@ -19,6 +19,7 @@ _CONTRACTS = (
     "errors",
     "lifecycle",
     "monitor",
+    "train_batch",
     "train_given",
     "train_life",
     "train_told",
