@@ -26,10 +26,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "completion": ("project", "Print the shell's completion script."),
     },
     "Steps": {
-        "run": ("steps", "Take all steps: prepare, train, evaluate, deploy, monitor."),
+        "run": ("steps", "Take all steps, from prepare to monitor."),
         "prepare": ("steps", "Start the data step."),
         "train": ("steps", "Start a training job."),
         "evaluate": ("steps", "Measure a model and hold it against its gate."),
+        "batch": ("steps", "Predict a whole table, without an endpoint."),
         "deploy": ("steps", "Put a model behind an endpoint."),
         "monitor": ("monitor", "Check an endpoint's traffic for drift, quality and latency."),
     },
@@ -48,6 +49,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "traffic": ("endpoints", "Show or split the traffic between versions."),
         "rollback": ("endpoints", "Give all traffic back to the version before."),
         "down": ("endpoints", "Delete everything that the project created."),
+    },
+    "Without a cloud": {
+        "offline": ("offline", "Run the clouds on this machine, emulated."),
     },
 }
 

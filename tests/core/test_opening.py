@@ -14,8 +14,8 @@ from cloudops.testing.projects import configure
 @pytest.mark.parametrize(
     "content",
     [
-        {"overrides": {"vertex": {"train": {"boot_disk": 100}}}},
-        {"targets": {"gcp": {"provider": "vertex", "region": "us-central1"}}},
+        {"overrides": {"vertex": {"train": {"volume_size": 100}}}},
+        {"targets": {"gcp": {"provider": "vertex", "region": "eu-west-1"}}},
         {"targets": {"here": {"provider": "local", "python": "python3"}}},
     ],
 )
