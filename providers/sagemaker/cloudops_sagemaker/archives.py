@@ -1,4 +1,4 @@
-"""Model archives: what they hold, and how cloudops' files are added without moving a large model through this machine."""
+"""Model archives: what they hold, and how files are added without moving a large model through this machine."""
 
 from __future__ import annotations
 
@@ -59,14 +59,16 @@ def _empty_member(room: int) -> bytes:
 
 def pack(folder: Path, target: IO[bytes]) -> None:
     """Write the files of a model's folder as a tar.gz, the same bytes for the same content."""
-    with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, mtime=_EPOCH) as compressed:
-        with tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-            for name, path in sorted(_files(folder)):
-                info = tarfile.TarInfo(name)
-                status = path.stat()
-                info.size, info.mtime, info.mode = status.st_size, _EPOCH, 0o755 if status.st_mode & 0o100 else 0o644
-                with path.open("rb") as file:
-                    archive.addfile(info, file)
+    with (
+        gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, mtime=_EPOCH) as compressed,
+        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, path in sorted(_files(folder)):
+            info = tarfile.TarInfo(name)
+            status = path.stat()
+            info.size, info.mtime, info.mode = status.st_size, _EPOCH, 0o755 if status.st_mode & 0o100 else 0o644
+            with path.open("rb") as file:
+                archive.addfile(info, file)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cloudops.errors import ConfigError, MissingDependency
+from cloudops.errors import ConfigError, MissingDependency, NotFound
 from cloudops.refs import Ref
 
 from .errors import translated
 from .options import SageMakerTarget
 
+#: The role of jobs and endpoints where the target names none.
+ROLE = "cloudops-sagemaker"
 #: Requests at the same time: uploads of many small files are bounded by this.
 PARALLEL = 32
 
@@ -119,19 +121,21 @@ class Client:
 
     @cached_property
     def role(self) -> str:
-        """The ARN of the role that jobs and endpoints run with.
+        """The ARN of the role that jobs and endpoints run with: that of the target, else the one of a known name.
 
         Raises:
-            ConfigError: the target names none.
+            ConfigError: the target names none, and there is none of that name.
         """
-        given = self.settings.role
-        if given is None:
-            hint = "set role in the target to the name or ARN of a role that trusts sagemaker.amazonaws.com"
-            raise ConfigError("the target names no role for jobs and endpoints", provider="sagemaker", hint=hint)
+        given = self.settings.role or ROLE
         if given.startswith("arn:"):
             return given
-        with translated("look up the role", given):
-            return str(self.service("iam").get_role(RoleName=given)["Role"]["Arn"])
+        try:
+            with translated("look up the role", given):
+                return str(self.service("iam").get_role(RoleName=given)["Role"]["Arn"])
+        except NotFound as error:
+            hint = "set role in the target to the name or ARN of a role that trusts sagemaker.amazonaws.com"
+            text = f"the account has no role {given!r} for jobs and endpoints"
+            raise ConfigError(text, provider="sagemaker", hint=hint) from error
 
     @property
     def bucket(self) -> str:

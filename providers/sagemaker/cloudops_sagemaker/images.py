@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,8 +167,10 @@ def _table(name: str) -> dict[str, Any]:
 
 def _folder() -> Path | None:
     spec = importlib.util.find_spec("sagemaker")  # this does not import it, as find_spec("sagemaker.core") would
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        folder = Path(place) / "core" / "image_uri_config"
+    places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    # A folder of that name before it in the path, such as that of a project, hides it.
+    for place in [*places, *(Path(entry) / "sagemaker" for entry in sys.path)]:
+        folder = place / "core" / "image_uri_config"
         if folder.is_dir():
             return folder
     return None

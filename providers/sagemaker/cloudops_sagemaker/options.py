@@ -18,7 +18,9 @@ class SageMakerTarget(Strict):
 
     region: str | None = Field(None, pattern=_REGION, description="By default what the AWS tools' own settings say")
     profile: Text | None = Field(None, description="A profile of the AWS configuration; by default their own choice")
-    role: Text | None = Field(None, description="Name or ARN of the role that jobs and endpoints run with; needed")
+    role: Text | None = Field(
+        None, description="Name or ARN of the role of jobs and endpoints; by default cloudops-sagemaker"
+    )
     bucket: Text | None = Field(
         None, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's"
     )
