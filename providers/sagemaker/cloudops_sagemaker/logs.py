@@ -166,7 +166,7 @@ class _Reader:
         found: list[LogLine] = []
         for name in streams:
             events, self._tokens[name] = self._logs.end(self._group, name, tail)
-            if events and events[-1]["message"].startswith(END):
+            if events and events[-1]["message"].rstrip("\n").endswith(END):
                 self._closed.add(name)
             found.extend(_shown(events, name))
         return sorted(found, key=lambda line: line.time)[-tail:] if tail else []
@@ -187,7 +187,7 @@ class _Reader:
                 if is_kind(error, NotFound):  # deleted meanwhile
                     return
                 raise
-            if events and events[-1]["message"].startswith(END):
+            if events and events[-1]["message"].rstrip("\n").endswith(END):
                 self._closed.add(name)
             elif events:
                 self._closed.discard(name)
@@ -208,5 +208,6 @@ def _shown(events: list[dict[str, Any]], stream: str) -> Iterator[LogLine]:
     name = source(stream)
     for event in events:
         text = event["message"].rstrip("\n")
-        if text != END:
-            yield LogLine(event["timestamp"] / 1000, text, name)
+        rest = text.removesuffix(END)  # a job's last line may lack its end
+        if rest or not text:
+            yield LogLine(event["timestamp"] / 1000, rest, name)

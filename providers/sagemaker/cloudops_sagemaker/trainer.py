@@ -160,10 +160,12 @@ class SageMakerTrainer(Trainer):
         """See :class:`cloudops.provider.Trainer`."""
         with translated("outputs", ref):
             described = self._existing(ref)
-            place = _artifacts(described) / "data" / "outputs"
             if described["OutputDataConfig"].get("CompressionType") != "NONE":
                 return {}
-            return {name: (place / name).uri + "/" for name in self._storage.prefixes(place)}
+            artifacts = _folder(described) / "output"
+            # How the folder with /opt/ml/output/data is called is written down nowhere.
+            places = [artifacts / name / "outputs" for name in self._storage.prefixes(artifacts) if name != "model"]
+            return {name: (place / name).uri + "/" for place in places for name in self._storage.prefixes(place)}
 
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """See :class:`cloudops.provider.Trainer`."""
@@ -322,7 +324,3 @@ def absent(ref: Ref, what: str) -> NotFound:
 def _folder(described: Mapping[str, Any]) -> Place:
     """Where everything of a job is."""
     return Place.parse(described["OutputDataConfig"]["S3OutputPath"]) / str(described["TrainingJobName"])
-
-
-def _artifacts(described: Mapping[str, Any]) -> Place:
-    return _folder(described) / "output"
