@@ -190,7 +190,9 @@ def test_metrics_and_percentiles_in_cloudwatch(served: Cloud) -> None:
 def test_percentiles_are_exact(served: Cloud) -> None:
     values = [float(number) for number in range(1, 101)]
     served.cloudwatch.put_metric_data(Namespace="mine", MetricData=[{"MetricName": "m", "Values": values}])
-    served.cloudwatch.put_metric_data(Namespace="mine", MetricData=[{"MetricName": "m", "Value": 101.0, "Unit": "None"}])
+    served.cloudwatch.put_metric_data(
+        Namespace="mine", MetricData=[{"MetricName": "m", "Value": 101.0, "Unit": "None"}]
+    )
     point = served.cloudwatch.get_metric_statistics(
         Namespace="mine",
         MetricName="m",

@@ -101,9 +101,7 @@ class Store:
         self._lock = threading.Lock()
         self._series: dict[Key, Series] = {}
 
-    def add(
-        self, key: Key, real: float, offline: float, values: Mapping[float, int], unit: str | None = None
-    ) -> None:
+    def add(self, key: Key, real: float, offline: float, values: Mapping[float, int], unit: str | None = None) -> None:
         """Note how often each of ``values`` was measured."""
         with self._lock:
             self._at(key, real, offline, unit).counts.update(values)

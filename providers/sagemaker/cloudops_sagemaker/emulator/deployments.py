@@ -106,7 +106,9 @@ def scale_component(hosted: Hosted, component: Component, count: int) -> None:
     before, component.count = component.count, count
     reason = ""
     try:
-        if count and hosted.region.faults.take([FaultKind.NO_CAPACITY], "sagemaker:inference-component", component.name):
+        if count and hosted.region.faults.take(
+            [FaultKind.NO_CAPACITY], "sagemaker:inference-component", component.name
+        ):
             raise FleetFailed(_NO_CAPACITY)
         component.fleet.prepare()
         component.fleet.scale(count)

@@ -34,7 +34,7 @@ def create_endpoint_config(region: Region, params: dict[str, Any]) -> Mapping[st
     _check(region, params)
     with region.lock:
         if region.find(KIND, name):
-            raise invalid(f"Cannot create already existing endpoint configuration \"{region.arn(KIND, name)}\".")
+            raise invalid(f'Cannot create already existing endpoint configuration "{region.arn(KIND, name)}".')
         now = region.clock.now()
         described = {key: value for key, value in params.items() if key != "Tags"}
         described["ProductionVariants"] = [{"InitialVariantWeight": 1.0, **one} for one in params["ProductionVariants"]]

@@ -27,7 +27,7 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
     _policy(region, deployment, config.described)
     with region.lock:
         if region.find(KIND, name):
-            raise invalid(f"Cannot create already existing endpoint \"{region.arn(KIND, name)}\".")
+            raise invalid(f'Cannot create already existing endpoint "{region.arn(KIND, name)}".')
         now = region.clock.now()
         described = {
             "EndpointName": name,

@@ -12,9 +12,7 @@ _STRING = 7
 
 def event(name: str, payload: bytes) -> bytes:
     """An event of that type whose payload is bytes."""
-    return _frame(
-        {":event-type": name, ":content-type": "application/octet-stream", ":message-type": "event"}, payload
-    )
+    return _frame({":event-type": name, ":content-type": "application/octet-stream", ":message-type": "event"}, payload)
 
 
 def exception(name: str, members: Mapping[str, str]) -> bytes:

@@ -252,7 +252,10 @@ def _pieces(request: _Request, opened: Any, seen: Exchange) -> Iterator[bytes]:
             data += piece
             yield event_stream.event("PayloadPart", piece)
     except (OSError, http.client.HTTPException) as error:
-        members = {"Message": str(error) or "the model broke off its answer", "ErrorCode": "ModelInvocationTimeExceeded"}
+        members = {
+            "Message": str(error) or "the model broke off its answer",
+            "ErrorCode": "ModelInvocationTimeExceeded",
+        }
         if not isinstance(error, TimeoutError):
             members["ErrorCode"] = "StreamBroken"
         request.failed(500, members["Message"], time.monotonic() - seen.begun)

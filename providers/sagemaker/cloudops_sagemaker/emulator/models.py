@@ -31,7 +31,7 @@ def create_model(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     aws.check_role(region, params["ExecutionRoleArn"])
     with region.lock:
         if region.find(KIND, name):
-            raise invalid(f"Cannot create already existing model \"{region.arn(KIND, name)}\".")
+            raise invalid(f'Cannot create already existing model "{region.arn(KIND, name)}".')
         now = region.clock.now()
         described = {key: value for key, value in params.items() if key != "Tags"}
         described.setdefault("EnableNetworkIsolation", False)

@@ -89,7 +89,11 @@ class Scaler:
     def _wish(self, target: Any, policy: Any, current: int, now: float) -> tuple[int, str] | None:
         board = alarms.board(self._region)
         for alarm in list(board.backend.alarms.values()):
-            if alarm.state_value != "ALARM" or policy.policy_arn not in alarm.alarm_actions or not alarm.actions_enabled:
+            if (
+                alarm.state_value != "ALARM"
+                or policy.policy_arn not in alarm.alarm_actions
+                or not alarm.actions_enabled
+            ):
                 continue
             kept = board.backend.__dict__.get("_cloudops_store") or Store()
             known = [point for point in alarms.datapoints(kept, alarm, now) if point is not None]
@@ -182,5 +186,3 @@ def activities(region: Region, params: Mapping[str, Any]) -> list[dict[str, Any]
         if params.get(member):
             found = [one for one in found if one[member] == params[member]]
     return found[: int(params.get("MaxResults") or 50)]
-
-

@@ -53,9 +53,7 @@ def record(region: Region, dimensions: Mapping[str, str], seen: Measured) -> Non
     )
 
 
-def add(
-    region: Region, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, tuple[float, str]]
-) -> None:
+def add(region: Region, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, tuple[float, str]]) -> None:
     """Add one value and its unit to each of some metrics."""
     kept, real, offline = store(region), time.time(), region.clock.now()
     for name, (value, unit) in values.items():
