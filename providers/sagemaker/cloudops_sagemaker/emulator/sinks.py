@@ -89,6 +89,9 @@ def _stream_class() -> type[Any]:
             self._texts: list[str] = []
             self.events: Any = _Events(self._times, self._texts)
 
+        def __reduce__(self) -> Any:
+            return _blank_stream, (), self.__dict__
+
         def deliver(self, lines: Sequence[tuple[float, str]]) -> None:
             """Add lines: time (epoch seconds) and text."""
             self.put_log_events([{"timestamp": int(time * 1000), "message": text} for time, text in lines])
@@ -154,6 +157,11 @@ def _stream_class() -> type[Any]:
             return {"ingestionTime": time, "message": self._texts[index], "timestamp": time}
 
     return Stream
+
+
+def _blank_stream() -> Any:
+    """A stream that is about to be given its state."""
+    return object.__new__(_stream_class())
 
 
 class _Events(Sequence[Any]):
