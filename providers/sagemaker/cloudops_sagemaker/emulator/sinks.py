@@ -39,7 +39,7 @@ class LogTail:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         found = []
-        for line in whole.splitlines():
+        for line in whole.split(b"\n")[:-1]:
             stamp, _, text = line.partition(b" ")
             found.append((float(stamp), text.decode("utf-8", "replace")))
         return found
