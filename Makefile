@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SDKS   := .venv-sdks
 
 .PHONY: setup demo test lint types unit bench clean constraints
 
@@ -27,11 +28,10 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-unit: setup
+unit: setup $(SDKS)/.installed
 	$(BIN)/pytest -n auto --dist worksteal
 
-# The clouds' SDKs (over 1 GB) in an environment of their own, to measure beside ours.
-SDKS := .venv-sdks
+# The clouds' own clients (over 1 GB) in an environment of their own: they have to work unmodified, and are measured.
 $(SDKS)/.installed: constraints-sdks.txt | $(STAMP)
 	@test -x $(SDKS)/bin/python || $(PYTHON) -m venv $(SDKS)
 	$(BIN)/uv pip install --quiet --python $(SDKS)/bin/python --compile-bytecode -r constraints-sdks.txt

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .refs import LogLine, MetricPoint, Phase, Ref, Status
     from .session import Session
     from .specs import (
+        BatchSpec,
         Capture,
         Checks,
         DeploySpec,
@@ -39,6 +40,7 @@ _HOMES = {
     "refs": ("LogLine", "MetricPoint", "Phase", "Ref", "Status"),
     "session": ("Session",),
     "specs": (
+        "BatchSpec",
         "Capture",
         "Checks",
         "DeploySpec",
@@ -56,6 +58,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BatchSpec",
     "Capture",
     "Checks",
     "CloudopsError",

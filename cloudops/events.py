@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .provider import DeployRequest, JobRequest
+    from .provider import BatchRequest, DeployRequest, JobRequest
     from .refs import Ref, Status
 
 
@@ -15,7 +15,7 @@ class BeforeSubmit:
     """A job or a deployment is about to be created; raising ``Vetoed`` prevents it."""
 
     provider: str
-    request: JobRequest | DeployRequest
+    request: JobRequest | BatchRequest | DeployRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class AfterSubmit:
     """A job or a deployment was created, or found to be there already (``created`` is then false)."""
 
     provider: str
-    request: JobRequest | DeployRequest
+    request: JobRequest | BatchRequest | DeployRequest
     ref: Ref
     created: bool
 

@@ -1,4 +1,4 @@
-"""The whole loop: prepare, train, evaluate, gate, deploy, query, monitor."""
+"""The whole loop: prepare, train, evaluate, gate, batch, deploy, query, monitor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ConfigError
 from .gate import gate
+from .specs import STEPS
 
 if TYPE_CHECKING:
     from .handles import Endpoint, Job
@@ -43,6 +44,7 @@ class RunResult:
     prepare: dict[str, Any] | None = None
     train: dict[str, Any] | None = None
     evaluate: dict[str, Any] | None = None
+    batch: dict[str, Any] | None = None
     deploy: dict[str, Any] | None = None
     monitor: dict[str, Any] | None = None
 
@@ -66,7 +68,7 @@ class Pipeline:
     session: Session
     progress: Progress
     new: bool = False
-    steps: Sequence[str] = ("prepare", "train", "evaluate", "deploy", "monitor")
+    steps: Sequence[str] = STEPS
     result: RunResult = field(default_factory=RunResult)
     started: bool = False
 
@@ -103,6 +105,10 @@ class Pipeline:
         spec: EvaluateSpec = self.session.config.project.evaluate  # type: ignore[union-attr,assignment]
         gate(spec, metrics)
         self.result.evaluate["passed"] = True
+
+    def _batch(self) -> None:
+        job = self._job("batch", self.session.batch)
+        self.result.batch = {"uri": job.uri, "phase": "succeeded", "predictions": job.outputs()["predictions"]}
 
     def _deploy(self) -> None:
         spec = self.session.config.project.deploy  # type: ignore[union-attr]

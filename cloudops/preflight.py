@@ -13,7 +13,7 @@ from .provider import Capability, Support
 from .refs import Ref
 
 if TYPE_CHECKING:
-    from .specs import DeploySpec, MonitorSpec, StepSpec
+    from .specs import BatchSpec, DeploySpec, MonitorSpec, StepSpec
     from .yamlfile import Place
 
 #: Place of a spec's field to the capability it needs when the predicate holds for the field's value.
@@ -42,6 +42,11 @@ _DEPLOY_NEEDS: tuple[tuple[Place, Capability, Callable[[Any], bool]], ...] = (
     (("capture",), Capability.CAPTURE, bool),
     (("auth",), Capability.TOKEN_AUTH, lambda auth: auth == "token"),
     (("auth",), Capability.OPEN_ENDPOINT, lambda auth: auth == "none"),
+)
+#: A batch needs of these what has to do with its own fields.
+_BATCH_NEEDS = (
+    *(need for need in _DEPLOY_NEEDS if need[0][0] in ("image", "requirements", "secrets", "resources")),
+    (("data",), Capability.REMOTE_INPUTS, lambda source: "://" in source),
 )
 
 
@@ -89,6 +94,17 @@ class Preflight:
         self._model("deploy", spec.model)
         self._secrets("deploy", spec.secrets)
 
+    def batch(self, spec: BatchSpec) -> None:
+        """Raise for the first thing that stands in the way of ``spec``."""
+        self._supported((), Capability.BATCH)
+        self._needs("batch", spec, _BATCH_NEEDS)
+        for field in ("predictor", "requirements"):
+            if (path := getattr(spec, field)) is not None:
+                self._file(("batch", field), path)
+        self._source(("batch", "data"), spec.data)
+        self._model("batch", spec.model)
+        self._secrets("batch", spec.secrets)
+
     def monitor(self, spec: MonitorSpec) -> None:
         """Raise for the first thing that stands in the way of ``spec``."""
         self._supported((), Capability.MONITOR)
@@ -101,9 +117,9 @@ class Preflight:
         """The values of the secrets; :meth:`job` and :meth:`deploy` have seen that they are there."""
         return {name: self.environ[name] for name in names}
 
-    def notes(self, step: str, spec: StepSpec | DeploySpec) -> Iterator[str]:
+    def notes(self, step: str, spec: StepSpec | BatchSpec | DeploySpec) -> Iterator[str]:
         """One line for each field that the provider emulates rather than has."""
-        table = _DEPLOY_NEEDS if step == "deploy" else _JOB_NEEDS
+        table = {"deploy": _DEPLOY_NEEDS, "batch": _BATCH_NEEDS}.get(step, _JOB_NEEDS)
         for place, capability, needed in table:
             support = self.capabilities.get(capability)
             if needed(_value(spec, place)) and support is not None and support.ok and support.reason:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .refs import Listed, LogLine, MetricPoint, Ref, Status
-    from .specs import DeploySpec, StepSpec
+    from .specs import BatchSpec, DeploySpec, StepSpec
 
 
 class Capability(enum.StrEnum):
@@ -243,6 +243,36 @@ class DeployRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """Predictions for a table, ready to be made.
+
+    Args:
+        name: deterministic from the intent, as a job's; the result is a job.
+        spec: the step's spec.
+        model: what predicts.
+        data: a file of JSON lines on this machine, or the URI of such an object or of a folder of them.
+        lineage: of the predictions: model and data are in its ``data``.
+        code: the packed folder of the predictor, or None.
+        predictor: the predictor's file name within that folder, or None.
+        requirements: the text of the requirements file, or None.
+        secrets: name to value; never logged, stored or shown.
+        options: the provider's own options for this step; None when absent.
+    """
+
+    name: str
+    spec: BatchSpec
+    model: ModelInfo
+    data: Input
+    lineage: Lineage
+    code: CodeVersion | None = None
+    predictor: str | None = None
+    requirements: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Any = None
+    step: str = "batch"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a request would create, without creating it.
 
@@ -325,6 +355,14 @@ class Trainer(ABC):
     @abstractmethod
     def submit(self, request: JobRequest) -> Ref:
         """Start the job and return at once. The same name again returns the first job's handle."""
+
+    def plan_batch(self, request: BatchRequest) -> Plan:
+        """What :meth:`batch` would create, as :meth:`plan`."""
+        raise NotImplementedError("a provider that declares Capability.BATCH implements plan_batch and batch")
+
+    def batch(self, request: BatchRequest) -> Ref:
+        """Start a job that predicts every row, as :meth:`submit`; its output ``predictions`` has one in each line."""
+        raise NotImplementedError("a provider that declares Capability.BATCH implements plan_batch and batch")
 
     @abstractmethod
     def find(self, name: str) -> Ref | None:

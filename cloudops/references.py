@@ -7,8 +7,10 @@ where                     what may be referred to
                           ``inputs.model``. Filled in by the runtime, inside the job.
 ``<step>.inputs.x``       ``prepare.outputs.y``, ``train.outputs.y``, ``train.model`` of a step before it
 ``evaluate.model``,       ``train.model``
+``batch.model``,
 ``deploy.model``
-``monitor.reference``,    ``inputs.x`` (of ``train``) and what ``<step>.inputs.x`` may refer to
+``batch.data``,           ``inputs.x`` (of ``train``) and what ``<step>.inputs.x`` may refer to
+``monitor.reference``,
 ``monitor.replay.x``
 ========================  =====================================================================================
 
@@ -33,7 +35,9 @@ REFERENCE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 #: What a reference is replaced by whose value a plan cannot know yet, up to its end: ``<prepare.outputs.data>``.
 PENDING = "<"
 _JOBS = ("prepare", "train", "evaluate")
-_STEPS = (*_JOBS, "deploy", "monitor")
+_STEPS = (*_JOBS, "batch", "deploy", "monitor")
+#: The fields of steps other than jobs that name tables.
+_TABLES = {("batch", "data"), ("monitor", "reference"), ("monitor", "replay")}
 
 
 def names(text: str) -> list[str]:
@@ -84,7 +88,7 @@ def _hint(place: Place, name: str, allowed: list[str]) -> str:
         return nearest(name, allowed) or f"known here: {known if len(known) <= 200 else known[:200] + '...'}"
     if place[1] == "command":
         return "this step has no inputs, outputs or params"
-    if place[1] in ("inputs", "model", "reference", "replay"):
+    if place[1] in ("inputs", "model") or place[:2] in _TABLES:
         return "no step before this one has what can be referred to"
     return "no reference can be used here"
 
@@ -106,7 +110,7 @@ def _allowed(project: Project | SimpleNamespace, place: Place) -> list[str]:
     before = _before(project, step)
     if step in _JOBS and field == "inputs":
         return before
-    if step == "monitor" and field in ("reference", "replay"):
+    if (step, field) in _TABLES:
         return before + [f"inputs.{key}" for key in (project.train.inputs if project.train else ())]
     return [name for name in before if name == "train.model" and field == "model"]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from . import projectfile
 from .digests import digest
 from .errors import ConfigError
-from .provider import CodeVersion, DeployRequest, Input, JobRequest, Lineage, ModelInfo
+from .provider import BatchRequest, CodeVersion, DeployRequest, Input, JobRequest, Lineage, ModelInfo
 from .references import PENDING
 
 if TYPE_CHECKING:
-    from .specs import DeploySpec, StepSpec
+    from .specs import BatchSpec, DeploySpec, StepSpec
 
 #: Seconds for which the version of remote data is taken to be what it was.
 _REMEMBERED = 20.0
@@ -50,7 +50,8 @@ class Requests:
         code = self._pack(spec.code)
         sources = {name: self._input(source) for name, source in sorted(inputs.items())}
         requirements = self._read(spec.requirements)
-        lineage = self._lineage(step, spec, code, sources, requirements, options)
+        data = {name: item.version or _shown(item.source) for name, item in sources.items()}
+        lineage = self._lineage(step, spec, code.digest, data, requirements, options)
         name = f"{self.project}-{step}-{lineage.intent[:10]}"
         return JobRequest(
             name=name,
@@ -64,10 +65,50 @@ class Requests:
             options=options,
         )
 
+    def batch(
+        self, spec: BatchSpec, *, model: ModelInfo, data: str, secrets: Mapping[str, str], options: Any
+    ) -> BatchRequest:
+        """The request for predictions of a table; ``data`` is its source with every reference filled in.
+
+        Raises:
+            ConfigError: the table cannot be read.
+        """
+        code, predictor = self._predictor(spec.predictor)
+        rows = self._rows(data, spec.label)
+        requirements = self._read(spec.requirements)
+        versions = {"data": rows.version or _shown(rows.source), "model": self._identity(model)}
+        lineage = self._lineage("batch", spec, code.digest if code else "", versions, requirements, options)
+        return BatchRequest(
+            name=f"{self.project}-batch-{lineage.intent[:10]}",
+            spec=spec,
+            model=model,
+            data=rows,
+            lineage=lineage,
+            code=code,
+            predictor=predictor,
+            requirements=requirements,
+            secrets=secrets,
+            options=options,
+        )
+
+    def _rows(self, source: str, label: str | None) -> Input:
+        """A table as JSON lines: what is none of those yet is made so here, once for each version of it."""
+        if source.startswith(PENDING) or (label is None and "://" in source and source.endswith((".jsonl", "/"))):
+            return self._input(source)
+        from .rows import json_lines
+
+        return self._input(str(json_lines(source, self.root, label, self.store)))
+
+    def _predictor(self, path: str | None) -> tuple[CodeVersion | None, str | None]:
+        """The packed folder of a predictor, and the file's name in it."""
+        if path is None:
+            return None, None
+        full = self.root / path
+        return self._pack(str(full.parent)), full.name
+
     def deploy(self, spec: DeploySpec, *, model: ModelInfo, secrets: Mapping[str, str], options: Any) -> DeployRequest:
         """The request for a version of an endpoint."""
-        predictor = None if spec.predictor is None else self.root / spec.predictor
-        code = None if predictor is None else self._pack(str(predictor.parent))
+        code, predictor = self._predictor(spec.predictor)
         requirements = self._read(spec.requirements)
         version = digest(
             {
@@ -87,7 +128,7 @@ class Requests:
             spec=spec,
             model=model,
             code=code,
-            predictor=predictor.name if predictor else None,
+            predictor=predictor,
             requirements=requirements,
             secrets=secrets,
             options=options,
@@ -96,17 +137,13 @@ class Requests:
     def _lineage(
         self,
         step: str,
-        spec: StepSpec,
-        code: CodeVersion,
-        inputs: Mapping[str, Input],
+        spec: StepSpec | BatchSpec,
+        code: str,
+        data: Mapping[str, str],
         requirements: str | None,
         options: Any,
     ) -> Lineage:
-        from .store.uris import redact
-
-        # A signed URL is a secret; its address without the signature still says what was read.
-        data = {name: item.version or redact(item.source) for name, item in inputs.items()}
-        described = spec.model_dump(mode="json", exclude={"code", "inputs", "require", "model"})
+        described = spec.model_dump(mode="json", exclude={"code", "inputs", "data", "require", "model"})
         environment = {
             "framework": spec.framework or "",
             "image": spec.image or "",
@@ -118,8 +155,8 @@ class Requests:
                 "place": self.place,
                 "step": step,
                 "spec": described,
-                "code": code.digest,
-                "data": data,
+                "code": code,
+                "data": dict(data),
                 "environment": environment,
                 "options": _dump(options),
             }
@@ -128,9 +165,9 @@ class Requests:
             project=self.project,
             intent=intent,
             spec=digest(described),
-            code=code.digest,
-            data=data,
-            params=dict(spec.params),
+            code=code,
+            data=dict(data),
+            params=dict(getattr(spec, "params", {})),
             environment=environment,
         )
 
@@ -174,6 +211,13 @@ class Requests:
             return (self.root / path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read as text: {error}") from error
+
+
+def _shown(source: str) -> str:
+    """A source as lineage may show it: the address of a signed URL says what was read, its signature is a secret."""
+    from .store.uris import redact
+
+    return redact(source)
 
 
 def _dump(options: Any) -> Any:

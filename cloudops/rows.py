@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -51,6 +52,53 @@ def predict_all(endpoint: Endpoint, batches: Iterable[list[Any]], *, version: st
     if not found:
         raise ConfigError("there is no row to send", hint="look at what the file, or standard input, holds")
     return found
+
+
+def json_lines(source: str, root: Path, label: str | None, store: Path) -> Path:
+    """A table as a file of JSON lines, one row in each, made once for each version of the table.
+
+    Args:
+        source: a path (relative to ``root``), a pattern, or a URI, which is fetched.
+        root: where relative paths start.
+        label: a column to leave out.
+        store: where what was fetched and made is kept.
+
+    Raises:
+        ConfigError: it cannot be read as a table, has no row, or no column of the label's name.
+    """
+    from .digests import digest
+    from .store.fetch import fetch, version
+
+    path = fetch(source if "://" in source else str(root / source), store)
+    if label is None and path.suffix == ".jsonl" and path.is_file():
+        return path
+    key = digest([version(str(path), store), path.suffix, label])
+    made = store / "rows" / f"{key[:32]}.jsonl"
+    if not made.exists():
+        _write_lines(path, source, label, made)
+    return made
+
+
+def _write_lines(path: Path, source: str, label: str | None, made: Path) -> None:
+    from .monitoring.tables import batches, read_table
+    from .store.disk import unfinished
+    from .store.uris import redact
+
+    try:
+        frame = read_table(path)
+    except ValueError as error:
+        raise ConfigError(str(error)).at("batch", "data") from error
+    if not frame.height:
+        raise ConfigError(f"{redact(source)} has no rows to predict").at("batch", "data")
+    if label is not None and label not in frame.columns:
+        known = ", ".join(frame.columns[:20])
+        raise ConfigError(f"{redact(source)} has no column {label!r}; it has {known}").at("batch", "label")
+    rows = frame if label is None else frame.drop(label)
+    with unfinished(made.parent) as (file, temporary):
+        for batch in batches(rows, BATCH):
+            file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in batch).encode())
+        file.close()
+        os.replace(temporary, made)
 
 
 def _of_file(path: Path) -> Iterator[list[Any]]:

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from .config import Config
     from .provider import CheckResult, Provider
     from .refs import Status
-    from .specs import DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
+    from .specs import BatchSpec, DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
     from .watch import Watched
+
+#: The steps that are about a model, by default the one just trained.
+_OF_MODELS = ("evaluate", "batch", "deploy")
 
 
 class Session:
@@ -88,8 +91,8 @@ class Session:
             for step, spec in configured.items():
                 if step == "monitor":
                     self._monitored(spec)
-                elif step == "deploy":
-                    self._preflight.deploy(spec)
+                elif step in ("batch", "deploy"):
+                    getattr(self._preflight, step)(spec)
                 else:
                     self._preflight.job(step, spec)
             if model is None and {"evaluate", "deploy"} <= configured.keys():
@@ -157,6 +160,26 @@ class Session:
         with self._steps.located(spec, but=() if model is None else ("evaluate", "model")):
             return self._submit("evaluate", chosen, new=new)
 
+    def batch(self, spec: BatchSpec | None = None, *, model: str | None = None, new: bool = False) -> Job:
+        """Start a job that predicts every row of a table, without an endpoint; returns at once.
+
+        Its output ``predictions`` is a folder with a file ``NAME.out`` of one prediction per line, in the rows' order.
+
+        Args:
+            spec: what to predict; that of the project file by default.
+            model: a model version or a folder, over that of the spec.
+            new: start another one even where the same one was run already.
+
+        Raises:
+            ConfigError: the table cannot be read, or the spec is wrong for this project.
+            UnsupportedFeature: the provider cannot do what a field asks for.
+        """
+        chosen: BatchSpec = self._steps.spec("batch", spec)
+        if model is not None:
+            chosen = chosen.model_copy(update={"model": model})
+        with self._steps.located(spec, but=() if model is None else ("batch", "model")):
+            return self._submission.job(self._steps.batch_request(chosen), new=new)
+
     def deploy(self, spec: DeploySpec | None = None, *, model: str | None = None) -> Endpoint:
         """Put a model version behind an endpoint; returns at once. The same version again changes nothing.
 
@@ -210,18 +233,22 @@ class Session:
     def _waits(self, step: str) -> list[str]:
         """What a step takes from steps that are not done yet."""
         spec = self._steps.configured(step)
-        sources = [] if step == "deploy" else [self.resolve(text, planning=True) for text in spec.inputs.values()]
-        if step in ("evaluate", "deploy"):
+        given = {"deploy": [], "batch": [getattr(spec, "data", "")]}.get(step)
+        sources = [self.resolve(text, planning=True) for text in (spec.inputs.values() if given is None else given)]
+        if step in _OF_MODELS:
             sources.append(self._steps.model(spec.model, planning=True).location)
         return [source for source in sources if source.startswith(references.PENDING)]
 
     def _plan(self, step: str, model: str | None = None) -> Plan:
         spec: Any = self._steps.spec(step, None)
-        if model is not None and step in ("evaluate", "deploy"):
+        if model is not None and step in _OF_MODELS:
             spec = spec.model_copy(update={"model": model})
         notes = list(self._preflight.notes(step, spec)) + self._override_notes(step)
         if step == "deploy":
             plan = self.provider.deployer.plan(self._steps.deploy_request(spec, planning=True))
+        elif step == "batch":
+            batch = self._steps.batch_request(spec, planning=True)
+            plan = replace(self.provider.trainer.plan_batch(batch), exists=self._submission.find(batch.name))
         else:
             self._preflight.job(step, spec)
             job = self._steps.request(step, spec, planning=True)

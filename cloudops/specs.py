@@ -239,6 +239,32 @@ class Capture(Strict):
     )
 
 
+class BatchSpec(Strict):
+    """Predictions for a whole table, without an endpoint. The job's output ``predictions`` has one in each line."""
+
+    data: Text = Field(description="The rows: a .jsonl, .csv or .parquet file, a folder or pattern of those, or a URI")
+    label: Key | None = Field(default=None, description="The column of the table that is the truth and not a feature")
+    model: Text | None = Field(
+        default=None, description="Model version URI or a folder; by default the one just trained"
+    )
+    predictor: Text | None = Field(
+        default=None, description="A file with load(model_dir) and predict(model, instances)"
+    )
+    framework: Framework | None = Field(default=None, description="By default that of the training")
+    image: Text | None = Field(default=None, description="A container image instead of a framework")
+    requirements: Text | None = Field(default=None, description="By default those of the training")
+    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of the job")
+    secrets: list[EnvName] = Field(default=[], description="Names only; the values come from the caller's environment")
+    resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine that predicts")
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> BatchSpec:
+        if self.image is not None and self.framework is not None:
+            raise ValueError("expected either framework or image, not both")
+        variables.check(self.envs, self.secrets, free=variables.SERVING)
+        return self
+
+
 class DeploySpec(Strict):
     """A model version behind an endpoint."""
 
@@ -372,6 +398,7 @@ class Project(Strict):
     prepare: PrepareSpec | None = Field(default=None, description="A data step")
     train: TrainSpec | None = Field(default=None, description="A training job")
     evaluate: EvaluateSpec | None = Field(default=None, description="A measurement of the model, and a gate")
+    batch: BatchSpec | None = Field(default=None, description="Predictions for a whole table")
     deploy: DeploySpec | None = Field(default=None, description="An endpoint")
     monitor: MonitorSpec | None = Field(default=None, description="A check of the endpoint's traffic")
     overrides: dict[str, dict[str, Any]] = Field(default={}, description="Provider to its own options; not portable")
@@ -380,4 +407,4 @@ class Project(Strict):
 #: The model that evaluate measures and deploy serves where they name none.
 TRAINED = "${{train.model}}"
 #: The steps of a project, in the order in which ``cloudops run`` takes them.
-STEPS = ("prepare", "train", "evaluate", "deploy", "monitor")
+STEPS = ("prepare", "train", "evaluate", "batch", "deploy", "monitor")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import references
 from .errors import CloudopsError, ConfigError, NotFound, UnsupportedFeature
@@ -18,10 +18,12 @@ from .specs import STEPS, TRAINED
 if TYPE_CHECKING:
     from .config import Config
     from .preflight import Preflight
-    from .provider import DeployRequest, JobRequest
+    from .provider import BatchRequest, DeployRequest, JobRequest
     from .requests import Requests
-    from .specs import DeploySpec, StepSpec
+    from .specs import BatchSpec, DeploySpec, StepSpec
     from .submission import Submission
+
+Served = TypeVar("Served", "BatchSpec", "DeploySpec")
 
 
 class Steps:
@@ -115,11 +117,24 @@ class Steps:
             options=getattr(self._overrides, step, None),
         )
 
+    def batch_request(self, spec: BatchSpec, *, planning: bool = False) -> BatchRequest:
+        """The request for predictions, every reference filled in; with ``planning`` as far as can be known."""
+        self._preflight.batch(spec)
+        info = self.model(spec.model, planning=planning)
+        request = self._requests.batch(
+            self._inheriting(spec, info, self._preflight.batch),
+            model=info,
+            data=self.resolve(spec.data, planning=planning),
+            secrets=self._preflight.secrets(spec.secrets),
+            options=getattr(self._overrides, "batch", None),
+        )
+        return request if request.requirements is not None else replace(request, requirements=info.requirements)
+
     def deploy_request(self, spec: DeploySpec, *, planning: bool = False) -> DeployRequest:
         """The request for a deployment, every reference filled in; with ``planning`` as far as can be known."""
         self._preflight.deploy(spec)
         info = self.model(spec.model, planning=planning)
-        chosen = self._inheriting(spec, info)
+        chosen = self._inheriting(spec, info, self._preflight.deploy)
         request = self._requests.deploy(
             chosen,
             model=info,
@@ -128,7 +143,7 @@ class Steps:
         )
         return request if request.requirements is not None else replace(request, requirements=info.requirements)
 
-    def _inheriting(self, spec: DeploySpec, info: ModelInfo) -> DeploySpec:
+    def _inheriting(self, spec: Served, info: ModelInfo, check: Callable[[Served], None]) -> Served:
         """``spec`` with the framework or the image that its model was trained with, where it names none."""
         environment = info.lineage.get("environment", {})
         inherited = {key: environment[key] for key in ("framework", "image") if environment.get(key)}
@@ -136,9 +151,9 @@ class Steps:
             return spec
         chosen = spec.model_copy(update=inherited)
         try:
-            self._preflight.deploy(chosen)
+            check(chosen)
         except UnsupportedFeature as error:
-            error.hint = "the model was trained with it; name a framework under deploy, such as sklearn@1.7"
+            error.hint = "the model was trained with it; name a framework here instead, such as sklearn@1.7"
             raise
         return chosen
 

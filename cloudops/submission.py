@@ -12,12 +12,12 @@ from .errors import ProviderError
 from .events import AfterSubmit, BeforeSubmit
 from .handles import Endpoint, Job
 from .journal import Journal
-from .provider import attempt_name
+from .provider import BatchRequest, attempt_name
 from .refs import Phase
 
 if TYPE_CHECKING:
     from .observers import Observers
-    from .provider import DeployRequest, JobRequest, Provider
+    from .provider import DeployRequest, JobRequest, Provider, Trainer
     from .refs import Ref
 
 Result = TypeVar("Result")
@@ -45,7 +45,7 @@ class Submission:
         self._observers = observers
         self._sleep = sleep
 
-    def job(self, request: JobRequest, *, new: bool) -> Job:
+    def job(self, request: JobRequest | BatchRequest, *, new: bool) -> Job:
         """The job of ``request``: one that runs or has succeeded, else a new one.
 
         Args:
@@ -56,6 +56,8 @@ class Submission:
         if found is not None:
             self._observers.tell("after_submit", AfterSubmit(found.provider, request, found, False))
             return Job(found, self.provider)
+        if isinstance(request, BatchRequest):
+            return Job(self._create(replace(request, name=name)), self.provider)
         checkpoint = name if new else request.name
         return Job(self._create(replace(request, name=name, checkpoint=checkpoint)), self.provider)
 
@@ -81,12 +83,12 @@ class Submission:
         self._observers.tell("after_submit", AfterSubmit(name, request, ref, not existed))
         return Endpoint(ref, self.provider, request.version)
 
-    def _create(self, request: JobRequest) -> Ref:
+    def _create(self, request: JobRequest | BatchRequest) -> Ref:
         name = self.provider.info.name
         self._observers.tell("before_submit", BeforeSubmit(name, request))
         intent = request.lineage.intent
         self._journal.intend(request.name, provider=name, scope=self.scope, step=request.step, intent=intent)
-        ref = self._retrying(lambda: self.provider.trainer.submit(request))
+        ref = self._retrying(lambda: _submitted(self.provider.trainer, request))
         self._journal.created(request.name, provider=name, scope=self.scope, uri=str(ref))
         self._observers.tell("after_submit", AfterSubmit(name, request, ref, True))
         return ref
@@ -109,3 +111,7 @@ class Submission:
                     raise
                 self._sleep(delay)
         return call()
+
+
+def _submitted(trainer: Trainer, request: JobRequest | BatchRequest) -> Ref:
+    return trainer.batch(request) if isinstance(request, BatchRequest) else trainer.submit(request)

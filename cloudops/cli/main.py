@@ -26,10 +26,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "completion": ("project", "Print the shell's completion script."),
     },
     "Steps": {
-        "run": ("steps", "Take all steps: prepare, train, evaluate, deploy, monitor."),
+        "run": ("steps", "Take all steps, from prepare to monitor."),
         "prepare": ("steps", "Start the data step."),
         "train": ("steps", "Start a training job."),
         "evaluate": ("steps", "Measure a model and hold it against its gate."),
+        "batch": ("steps", "Predict a whole table, without an endpoint."),
         "deploy": ("steps", "Put a model behind an endpoint."),
         "monitor": ("monitor", "Check an endpoint's traffic for drift, quality and latency."),
     },

@@ -1,4 +1,4 @@
-"""Commands that take steps of the project: run, prepare, train, evaluate, deploy, plan."""
+"""Commands that take steps of the project: run, prepare, train, evaluate, batch, deploy, plan."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ wait_option = click.option("--wait/--no-wait", default=True, help="Wait until it
 @new_option
 @project_options
 def run(new: bool, **options: Any) -> None:
-    """Take all steps of the project: prepare, train, evaluate, deploy, query, monitor.
+    """Take all steps of the project: prepare, train, evaluate, batch, deploy, query, monitor.
 
     A repeated run goes on where the last one ended: jobs with the same code, data and parameters are found, not
     doubled. Ctrl-C detaches: what runs goes on.
     """
-    result = _pipeline(options, new, ("prepare", "train", "evaluate", "deploy", "monitor")).to_json()
+    result = _pipeline(options, new).to_json()
     if wants_json():
         document(result)
     else:
@@ -70,6 +70,31 @@ def evaluate(new: bool, wait: bool, model: str | None, **options: Any) -> None:
 
 
 @click.command()
+@new_option
+@wait_option
+@click.option("--model", metavar="URI", help="A model version or a folder.  [default: the project's trained model]")
+@project_options
+def batch(new: bool, wait: bool, model: str | None, **options: Any) -> None:
+    """Predict every row of the project's batch.data and print where the predictions are.
+
+    They are files of one JSON value per line, in the order of the rows.
+    """
+    session = _session(options)
+    _validate(session, ("batch",), model)
+    job = session.batch(model=model, new=new)
+    if not wait:
+        _show_job(job, {"uri": job.uri, "phase": job.status().phase})
+        return
+    _waiting("batch", job, session)
+    predictions = job.outputs()["predictions"]
+    if wants_json():
+        document({"uri": job.uri, "phase": "succeeded", "predictions": predictions})
+        return
+    click.echo(job.uri)
+    click.echo(relative(predictions))
+
+
+@click.command()
 @click.option("--model", metavar="URI", help="A model version or a folder.  [default: the project's trained model]")
 @wait_option
 @project_options
@@ -100,10 +125,12 @@ def deploy(model: str | None, wait: bool, **options: Any) -> None:
 @project_options
 def plan(**options: Any) -> None:
     """Show what a run would create, what that costs, and the provider's own requests. Creates nothing."""
+    from cloudops.specs import STEPS
+
     session = _session(options)
     session.validate()
     config = session.config
-    steps = [s for s in ("prepare", "train", "evaluate", "deploy") if config and getattr(config.project, s)]
+    steps = [s for s in STEPS if s != "monitor" and config and getattr(config.project, s)]
     plans = {step: session.plan(step) for step in steps}
     if wants_json():
         fields = ("creates", "native", "notes", "cost")
@@ -161,12 +188,13 @@ def _session(options: dict[str, Any]) -> Session:
     return open_session(load_config(options))
 
 
-def _pipeline(options: dict[str, Any], new: bool, steps: tuple[str, ...]) -> Any:
+def _pipeline(options: dict[str, Any], new: bool, steps: tuple[str, ...] = ()) -> Any:
     from cloudops.pipeline import Pipeline
+    from cloudops.specs import STEPS
 
     session = _session(options)
     with progress() as shown:
-        pipeline = Pipeline(session, shown, new=new, steps=steps)
+        pipeline = Pipeline(session, shown, new=new, steps=steps or STEPS)
         try:
             return pipeline.run()
         except KeyboardInterrupt:
@@ -249,6 +277,7 @@ def _monitor_lines(part: dict[str, Any]) -> list[str]:
 _PARTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "train": lambda part: [f"train     {part['uri']}", f"          {_metrics(part)}"],
     "evaluate": lambda part: [f"evaluate  {_metrics(part)} (passed)"],
+    "batch": lambda part: [f"batch     {part['uri']}", f"          {relative(part['predictions'])}"],
     "deploy": _deploy_lines,
     "monitor": _monitor_lines,
 }

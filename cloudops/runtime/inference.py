@@ -43,17 +43,28 @@ class Inference:
         started = time.perf_counter()
         # A predictor may change the rows in place; what is captured is what was sent.
         given = [row.copy() if isinstance(row, (dict, list)) else row for row in rows]
-        try:
-            outputs = plain(model.predict(rows, parameters))
-        except BadRequest:
-            raise
-        except BaseException as error:  # sys.exit() too: it would end this thread, and leave the client without answer
-            traceback.print_exc(file=sys.stderr)
-            raise HttpError(500, f"the model failed: {shown(error)}") from error
+        checked = checked_predictions(model, rows, parameters)
         latency = time.perf_counter() - started
-        checked = _one_per_row(outputs, len(given))
         self.capture.keep(time=request.arrived, id=request.id, inputs=given, outputs=checked, latency=latency)
         return checked
+
+
+def checked_predictions(model: Model, rows: list[Any], parameters: Mapping[str, Any]) -> list[Any]:
+    """One plain prediction per row.
+
+    Raises:
+        BadRequest: the model finds fault with the rows.
+        HttpError: 500 when the model fails, or does not return one prediction per row.
+    """
+    count = len(rows)
+    try:
+        outputs = plain(model.predict(rows, parameters))
+    except BadRequest:
+        raise
+    except BaseException as error:  # sys.exit() too: it would end this thread, and leave the client without answer
+        traceback.print_exc(file=sys.stderr)
+        raise HttpError(500, f"the model failed: {shown(error)}") from error
+    return _one_per_row(outputs, count)
 
 
 def _one_per_row(outputs: Any, count: int) -> list[Any]:

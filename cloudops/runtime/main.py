@@ -1,4 +1,4 @@
-"""The command line: ``python cloudops_runtime.pyz train JOB.json`` and ``... serve``."""
+"""The command line: ``python cloudops_runtime.pyz train JOB.json``, ``... serve`` and ``... batch IN OUT``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .reports import report
 _USAGE = """\
 usage: cloudops runtime train JOB.json    run the job that JOB.json describes
        cloudops runtime serve             serve the model in CLOUDOPS_MODEL_DIR
+       cloudops runtime batch IN OUT      predict with it the JSON lines in IN, to the folder OUT
 """
 
 
@@ -34,6 +35,10 @@ def _run(arguments: list[str]) -> int:
         from .train import train
 
         return train(Path(arguments[1]), os.environ)
+    if len(arguments) == 3 and arguments[0] == "batch":
+        from .batch import batch
+
+        return batch(Path(arguments[1]), Path(arguments[2]), os.environ)
     if arguments == ["serve"]:
         from .serve import serve
 

@@ -10,6 +10,7 @@ _CONTRACTS = (
     "errors",
     "lifecycle",
     "monitor",
+    "train_batch",
     "train_given",
     "train_life",
     "train_told",

@@ -17,7 +17,7 @@ PERCENT = "expected a percentage from 0% to 100%, such as 10%"
 
 UNKNOWN = {
     "nam: x": "1: nam: unknown key; did you mean 'name'?",
-    "name: x\nqqqq: 1": "2: qqqq: unknown key; known here: deploy, evaluate, monitor, name, overrides, prepare, ",
+    "name: x\nqqqq: 1": "2: qqqq: unknown key; known here: batch, deploy, evaluate, monitor, name, overrides, ",
     STEP + "  timout: 2h": "4: train.timout: unknown key; did you mean 'timeout'?",
     STEP + "  hyperparameters: {lr: 1}": "4: train.hyperparameters: unknown key; did you mean 'params'?",
     "name: x\ndeploy: {endpoint: a, replicas: 2}": "2: deploy.replicas: unknown key; did you mean 'min_replicas'?",

@@ -22,6 +22,7 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "Steps": StepSpec,
     "resources": specs.Resources,
     "evaluate": EvaluateSpec,
+    "batch": specs.BatchSpec,
     "deploy": specs.DeploySpec,
     "resources of a replica": specs.ReplicaResources,
     "traffic": specs.Traffic,
@@ -119,7 +120,7 @@ def test_the_table_of_references_is_that_of_the_module() -> None:
     """The places are the same; test_references tries each of them."""
     docstring = references.__doc__ or ""
     places = re.findall(r"^``([^`]+)``", docstring, re.MULTILINE)
-    assert len(places) == 6
+    assert len(places) == 8
     for place in places:
         assert f"`{place}`" in SECTIONS["References"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cloudops_local import client
+from cloudops_local import jobs
 from cloudops_local.layout import Layout
 
 from cloudops.engine.folders import remove
@@ -62,7 +62,7 @@ def test_a_job_that_does_not_end_stays_listed(
     session: Session, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = session.train(job("sleep", "600"))
-    monkeypatch.setattr(client, "_ENDING", 0.0)
+    monkeypatch.setattr(jobs, "_ENDING", 0.0)
     with pytest.raises(Conflict, match="does not end"):
         running.delete()
     assert [item.ref for item in session.jobs()] == [running.ref]
@@ -95,7 +95,7 @@ def test_files_that_cannot_be_removed_keep_the_job_listed(session: Session, monk
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(client, "remove", refuse)
+    monkeypatch.setattr(jobs, "remove", refuse)
     with pytest.raises(ProviderError, match="Permission denied"):
         done.delete()
     assert [item.ref for item in session.jobs()] == [done.ref]

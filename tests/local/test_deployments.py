@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from cloudops_local import client
+from cloudops_local import endpoints
 from cloudops_local.layout import Layout
 
 import cloudops
@@ -52,7 +52,7 @@ def test_a_later_deployment_that_is_refused_leaves_the_endpoint(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(client, "_serve_from", refuse)
+    monkeypatch.setattr(endpoints, "_serve_from", refuse)
     with pytest.raises(ProviderError, match="No space left"):
         session.deploy(deployment("small", "three"))
     monkeypatch.undo()

@@ -215,7 +215,7 @@ def test_an_image_that_a_model_was_trained_in_is_refused_where_there_are_no_imag
     path.write_text(json.dumps({**lineage, "environment": {"image": "registry.example/train:1"}}))
     with pytest.raises(UnsupportedFeature, match=r"deploy\.image: local has no image") as caught:
         session.deploy(deployment("small", None), model=done.model().uri)
-    assert "name a framework under deploy" in str(caught.value)
+    assert "name a framework here instead" in str(caught.value)
     assert list(session.endpoints()) == []
     session.deploy(deployment("small", None, framework="sklearn@1.7"), model=done.model().uri).wait()
 

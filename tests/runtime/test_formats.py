@@ -238,7 +238,7 @@ def test_content_types() -> None:
     ],
 )
 def test_accept(accept: str, kind: str | None) -> None:
-    assert choose(accept, ["application/json", "text/csv", "application/x-npy"]) == kind
+    assert choose(accept, ["application/json", "text/csv", "application/x-npy", "application/jsonlines"]) == kind
     if kind is not None:
         assert answer_format(accept).kind == kind
 

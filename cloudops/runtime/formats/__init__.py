@@ -9,7 +9,7 @@ from typing import Any, Callable
 from cloudops.runtime.errors import HttpError
 from cloudops.runtime.media import choose, parse
 
-from . import csv_rows, json_rows, npy_rows
+from . import csv_rows, json_rows, jsonl_rows, npy_rows
 from .json_rows import Batch
 
 __all__ = ["Batch", "Format", "answer_format", "read"]
@@ -30,6 +30,7 @@ _FORMATS = {
         Format("application/json", json_rows.read, json_rows.write),
         Format("text/csv", csv_rows.read, csv_rows.write),
         Format("application/x-npy", npy_rows.read, npy_rows.write),
+        Format("application/jsonlines", jsonl_rows.read, jsonl_rows.write),
     )
 }
 

@@ -16,7 +16,7 @@ def capabilities() -> Mapping[Capability, Support]:
         Capability.TRAIN: _YES,
         Capability.DEPLOY: _YES,
         Capability.MONITOR: _YES,
-        Capability.BATCH: Support(False, "not built yet", "send the rows with `cloudops predict --data FILE`"),
+        Capability.BATCH: _YES,
         Capability.IMAGE: Support(
             False, "it runs processes, not containers", "name a framework and requirements instead"
         ),

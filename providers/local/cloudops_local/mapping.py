@@ -19,7 +19,7 @@ from .layout import JobFolder
 
 if TYPE_CHECKING:
     from cloudops.engine.service_types import Rollout, ServiceState, VersionSpec
-    from cloudops.provider import DeployRequest, Input, JobRequest
+    from cloudops.provider import BatchRequest, DeployRequest, Input, JobRequest
     from cloudops.quantities import Amount
 
 _GIB = 1 << 30
@@ -142,7 +142,7 @@ def is_folder(uri: str) -> bool:
     return path.endswith("/") or not posixpath.basename(path) or any(mark in path for mark in "*?[")
 
 
-def stages(request: JobRequest, folder: JobFolder) -> list[dict[str, str]]:
+def stages(inputs: Mapping[str, Input], folder: JobFolder) -> list[dict[str, str]]:
     """What :mod:`cloudops_local.stage` does for each input before the job runs.
 
     It has a ``source``, or the ``secret`` that holds it; a ``target`` where it has to be fetched or gathered; and for
@@ -155,13 +155,13 @@ def stages(request: JobRequest, folder: JobFolder) -> list[dict[str, str]]:
             **({"target": str(input_path(folder, name, item))} if staged(item) else {}),
             **({} if item.is_uri else {"version": item.version}),
         }
-        for name, item in request.inputs.items()
+        for name, item in inputs.items()
     ]
 
 
-def source_secrets(request: JobRequest) -> dict[str, str]:
+def source_secrets(inputs: Mapping[str, Input]) -> dict[str, str]:
     """The inputs' URLs that hold a signature or a password, by the variable that takes them to the job's set-up."""
-    return {_variable(name): item.source for name, item in request.inputs.items() if _signed(item)}
+    return {_variable(name): item.source for name, item in inputs.items() if _signed(item)}
 
 
 def _variable(name: str) -> str:
@@ -195,6 +195,39 @@ def job_spec(
         timeout=request.spec.timeout,
         retries=request.spec.retries,
         fresh=tuple(map(str, (folder.model, folder.output, *map(folder.named_output, request.spec.outputs)))),
+        setup=tuple(tuple(command) for command in setup),
+        gpus=tuple(gpus),
+        labels={"name": request.name, "project": request.lineage.project, "step": request.step},
+    )
+
+
+def batch_spec(
+    request: BatchRequest,
+    folder: JobFolder,
+    *,
+    python: str,
+    runtime: Path,
+    setup: Sequence[Sequence[str]] = (),
+    gpus: Sequence[str] = (),
+    environ: Mapping[str, str],
+) -> JobSpec:
+    """What the engine runs for predictions of a table."""
+    resources, predictions = request.spec.resources, folder.named_output("predictions")
+    env = {
+        **base_environment(environ, python, building=bool(setup)),
+        **request.spec.envs,
+        "CLOUDOPS_CLOUD": "local",
+        "CLOUDOPS_MODEL_DIR": request.model.location,
+    }
+    if request.predictor is not None:
+        env["CLOUDOPS_PREDICTOR"] = str(folder.code / request.predictor)
+    return JobSpec(
+        argv=(python, str(runtime), "batch", str(input_path(folder, "data", request.data)), str(predictions)),
+        cwd=str(folder.code),
+        archive=str(request.code.archive) if request.code else None,
+        env=env,
+        cpus=limit(resources.cpus),
+        memory=gigabytes(resources.memory),
         setup=tuple(tuple(command) for command in setup),
         gpus=tuple(gpus),
         labels={"name": request.name, "project": request.lineage.project, "step": request.step},

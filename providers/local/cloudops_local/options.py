@@ -19,6 +19,12 @@ class LocalJobOptions(Strict):
     python: Text | None = Field(None, description="The interpreter, over that of the target")
 
 
+class LocalBatchOptions(Strict):
+    """``overrides.local.batch``."""
+
+    python: Text | None = Field(None, description="The interpreter, over that of the target")
+
+
 class LocalDeployOptions(Strict):
     """``overrides.local.deploy``."""
 
@@ -33,4 +39,5 @@ class LocalOverrides(Strict):
     prepare: LocalJobOptions | None = None
     train: LocalJobOptions | None = None
     evaluate: LocalJobOptions | None = None
+    batch: LocalBatchOptions | None = None
     deploy: LocalDeployOptions | None = None

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cloudops.errors import NotFound, ProviderError
 from cloudops.provider import (
     Answer,
+    BatchRequest,
     Capability,
     Captured,
     CheckResult,
@@ -102,7 +104,14 @@ class LocalTrainer(Trainer):
     def plan(self, request: JobRequest) -> Plan:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("plan"):
-            native = asdict(self._client.job_spec(request))
+            return self._planned(request, asdict(self._client.job_spec(request)))
+
+    def plan_batch(self, request: BatchRequest) -> Plan:
+        """See :class:`cloudops.provider.Trainer`."""
+        with translated("plan"):
+            return self._planned(request, asdict(self._client.batch_spec(request)))
+
+    def _planned(self, request: JobRequest | BatchRequest, native: dict[str, Any]) -> Plan:
         folder = self._client.layout.job(request.name).path
         creates = [f"job {request.name} in {folder}"]
         if any("cloudops.engine.environments" in word for command in native["setup"] for word in command):
@@ -115,6 +124,13 @@ class LocalTrainer(Trainer):
         ref = self._client.ref("jobs", request.name)
         with translated("submit", ref):
             self._client.start_job(request)
+        return ref
+
+    def batch(self, request: BatchRequest) -> Ref:
+        """See :class:`cloudops.provider.Trainer`."""
+        ref = self._client.ref("jobs", request.name)
+        with translated("submit", ref):
+            self._client.start_batch(request)
         return ref
 
     def find(self, name: str) -> Ref | None:

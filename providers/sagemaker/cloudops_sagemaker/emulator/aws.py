@@ -119,8 +119,8 @@ def write(region: Region, uri: str, data: bytes) -> None:
     _s3(region).put_object(bucket, key, data)
 
 
-def upload(region: Region, source: Path, uri: str) -> None:
-    """Put the content of a file, block by block.
+def upload(region: Region, source: Path, uri: str, kms_key: str | None = None) -> None:
+    """Put the content of a file, block by block; with ``kms_key`` the object says that it is encrypted with that.
 
     Raises:
         FileNotFoundError: there is no such bucket.
@@ -128,7 +128,8 @@ def upload(region: Region, source: Path, uri: str) -> None:
     bucket, key = split(uri)
     _existing(region, bucket)
     with source.open("rb") as file:
-        _fill(_s3(region).put_object(bucket, key, b""), file)
+        encrypted = {"encryption": "aws:kms", "kms_key_id": kms_key} if kms_key else {}
+        _fill(_s3(region).put_object(bucket, key, b"", **encrypted), file)
 
 
 def delete(region: Region, uri: str) -> None:
@@ -154,7 +155,7 @@ def check_role(region: Region, arn: str) -> None:
 
 def assume(region: Region, role: str, session: str) -> Credentials:
     """Credentials of a role, by which the call log tells what a job did."""
-    from moto.sts import sts_backends
+    from moto.sts.models import sts_backends
 
     backend = sts_backends[region.account][region.partition]
     made = backend.assume_role(region.name, session, role, "", 3600, "")
@@ -215,7 +216,7 @@ def _fill(key: Any, source: IO[bytes]) -> None:
 
 
 def _role(region: Region, arn: str) -> Any:
-    from moto.iam import iam_backends
+    from moto.iam.models import iam_backends
 
     account = arn.split(":")[4] if arn.count(":") >= 5 else region.account
     roles = list(iam_backends[account][region.partition].roles.values())

@@ -33,6 +33,8 @@ _RESOURCES = (
     "SecretId",
     "ResourceArn",
 )
+#: The machine's metadata, which is no service with a signature.
+_METADATA = "169.254.169.254"
 _READ_LIMIT = 32 << 20
 
 
@@ -131,6 +133,8 @@ def _signature(environ: WSGIEnvironment) -> tuple[str, str, str]:
 
 
 def _service(environ: WSGIEnvironment, signed: str, rest: str) -> str:
+    if environ.get("HTTP_HOST", "").startswith(_METADATA):
+        return "imds"
     parts = rest.split(".")
     path = environ.get("PATH_INFO", "/")
     if signed == "sagemaker" or (not signed and "sagemaker" in parts):
@@ -175,9 +179,9 @@ def _s3(environ: WSGIEnvironment, host: str) -> tuple[str, str]:
     query = set(parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     headers = {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
     for route in _s3_routes():
-        if route.method == environ["REQUEST_METHOD"] and route.level == level:
-            if route.query <= query and route.headers <= headers:
-                return route.operation, f"{bucket}/{key}" if key else bucket
+        fits = route.method == environ["REQUEST_METHOD"] and route.level == level
+        if fits and route.query <= query and route.headers <= headers:
+            return route.operation, f"{bucket}/{key}" if key else bucket
     return "", f"{bucket}/{key}" if key else bucket
 
 

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .identify import Call
 from .region import ACCOUNT
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+_LOCKS = 64
 _TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
     '"Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
@@ -19,13 +21,17 @@ _TRUST = (
 
 
 class MotoApps:
-    """The applications; their state is moto's own, which is one for the whole process."""
+    """The applications; their state is moto's own, which is one for the whole process.
+
+    moto looks and then acts without a lock: of two requests for the same thing at once, one waits here.
+    """
 
     def __init__(self) -> None:
         self._dispatch = _dispatcher()
         self._lock = threading.Lock()
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, call: Call, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request.
 
         Raises:
@@ -34,7 +40,10 @@ class MotoApps:
         application = self._dispatch(environ)
         if application is None:
             raise NotImplementedError
-        return application(environ, start_response)
+        thing = call.resource if call.service == "s3" else ""
+        with self._locks[hash((call.service, thing)) % _LOCKS]:
+            answer: Iterable[bytes] = application(environ, start_response)
+            return answer
 
     def implements(self, operation: str) -> bool:
         """Whether moto answers an operation of SageMaker's."""
@@ -46,7 +55,7 @@ class MotoApps:
     def reset(self, role: str) -> None:
         """Forget all state but the role that is there from the start."""
         from moto.core.base_backend import BackendDict
-        from moto.iam import iam_backends
+        from moto.iam.models import iam_backends
 
         with self._lock:
             BackendDict.reset()
@@ -54,19 +63,20 @@ class MotoApps:
 
 
 def _dispatcher() -> Any:
+    from moto.backends import list_of_moto_modules
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    class Dispatcher(DomainDispatcherApplication):  # type: ignore[misc]
+    class Dispatcher(DomainDispatcherApplication):
         """moto's own, which looks through some 300 patterns for each request: it need not twice for one host."""
 
         @functools.lru_cache(maxsize=1000)  # noqa: B019 - it lives as long as the process
         def get_backend_for_host(self, host: str | None) -> Any:
-            if host is None:
-                return None
-            found = super().get_backend_for_host(host)
-            if not found:
-                raise NotImplementedError
-            return found
+            if host is None or host in list_of_moto_modules():
+                return host
+            for backend, pattern in self.backend_url_patterns:
+                if pattern.match(f"http://{host}"):
+                    return backend
+            raise NotImplementedError
 
     dispatcher = Dispatcher(create_backend_app)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .operations import invalid
 
-_ORDERED = {
+_ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": lambda left, right: left > right,
     "GreaterThanOrEqualTo": lambda left, right: left >= right,
     "LessThan": lambda left, right: left < right,
@@ -32,7 +32,7 @@ def matches(described: Mapping[str, Any], tags: Mapping[str, str], expression: M
 
 def _one(described: Mapping[str, Any], tags: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
     value = _value(described, tags, wanted["Name"])
-    operator, given = wanted.get("Operator", "Equals"), wanted.get("Value", "")
+    operator, given = str(wanted.get("Operator", "Equals")), str(wanted.get("Value", ""))
     if operator == "Exists":
         return value is not None
     if operator == "NotExists":
@@ -48,20 +48,20 @@ def _one(described: Mapping[str, Any], tags: Mapping[str, str], wanted: Mapping[
         raise invalid(f"Operator {operator!r} is not one of a search filter")
     if operator == "Contains":
         return given.lower() in text.lower()
-    return (text == given) == (operator == "Equals")
+    return bool((text == given) == (operator == "Equals"))
 
 
 def _compared(operator: str, value: Any, given: str) -> bool:
     from datetime import datetime
 
     try:
-        return bool(_ORDERED[operator](float(value), float(given)))
+        return _ORDERED[operator](float(value), float(given))
     except ValueError:
         pass
     try:
-        return bool(_ORDERED[operator](float(value), datetime.fromisoformat(given).timestamp()))
+        return _ORDERED[operator](float(value), datetime.fromisoformat(given).timestamp())
     except ValueError:
-        return bool(_ORDERED[operator](str(value), given))
+        return _ORDERED[operator](str(value), given)
 
 
 def _value(described: Mapping[str, Any], tags: Mapping[str, str], name: str) -> Any:

@@ -39,7 +39,7 @@ class LogTail:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         found = []
-        for line in whole.splitlines():
+        for line in whole.split(b"\n")[:-1]:
             stamp, _, text = line.partition(b" ")
             found.append((float(stamp), text.decode("utf-8", "replace")))
         return found
@@ -47,7 +47,7 @@ class LogTail:
 
 def log_stream(region: Region, group: str, name: str) -> Any:
     """The stream ``name`` of a log group, both made where they are missing; its ``deliver`` adds events."""
-    from moto.logs import logs_backends
+    from moto.logs.models import logs_backends
 
     backend = logs_backends[region.account][region.name]
     with region.lock:
@@ -77,16 +77,20 @@ def put_metrics(
 @functools.cache
 def _stream_class() -> type[Any]:
     from moto.logs.exceptions import InvalidParameterException
-    from moto.logs.models import EventMessageFilter, LogStream
+    from moto.logs.models import LogStream
+    from moto.logs.utils import EventMessageFilter
 
-    class Stream(LogStream):  # type: ignore[misc]
+    class Stream(LogStream):
         """A stream whose events come in the order of their times."""
 
         def __init__(self, log_group: Any, name: str) -> None:
             super().__init__(log_group, name)
             self._times: list[int] = []
             self._texts: list[str] = []
-            self.events = _Events(self._times, self._texts)
+            self.events: Any = _Events(self._times, self._texts)
+
+        def __reduce__(self) -> Any:
+            return _blank_stream, (), self.__dict__
 
         def deliver(self, lines: Sequence[tuple[float, str]]) -> None:
             """Add lines: time (epoch seconds) and text."""
@@ -104,6 +108,8 @@ def _stream_class() -> type[Any]:
             return f"{self.upload_sequence_token:056d}"
 
         def _update(self) -> None:
+            self.first_event_timestamp: Any
+            self.last_event_timestamp: Any
             self.first_event_timestamp = self._times[0] if self._times else None
             self.last_event_timestamp = self._times[-1] if self._times else None
 
@@ -151,6 +157,11 @@ def _stream_class() -> type[Any]:
             return {"ingestionTime": time, "message": self._texts[index], "timestamp": time}
 
     return Stream
+
+
+def _blank_stream() -> Any:
+    """A stream that is about to be given its state."""
+    return object.__new__(_stream_class())
 
 
 class _Events(Sequence[Any]):

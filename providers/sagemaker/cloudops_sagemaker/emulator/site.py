@@ -1,4 +1,4 @@
-"""What all regions of the emulated cloud share: who may call, the workers that drive jobs, and the machine's abilities."""
+"""What all regions of the emulated cloud share: principals, workers that drive jobs, the machine's abilities."""
 
 from __future__ import annotations
 

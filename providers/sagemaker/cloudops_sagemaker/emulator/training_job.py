@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import threading
 import time
 import traceback
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.folders import remove
 from cloudops.offline.faults import FaultKind
 
-from .containers import ML, Container
-from .images import find
-from .training_channels import DownloadError, described, fetch
-from .training_outputs import Checkpoints, UploadError, artifact_uri, upload_artifacts
-from .training_run import Exit, Run
+from .training_channels import DownloadError
+from .training_machines import Machines
+from .training_outputs import UploadError, artifact_uri, upload_artifacts
+from .training_run import GRACE, Exit, Run
 
 if TYPE_CHECKING:
     from .region import Record, Region
@@ -27,7 +27,6 @@ KIND = "training-job"
 SUBJECT = "sagemaker:training-job"
 #: How long states last in which nothing happens here, in seconds of the offline clock.
 _LAUNCH, _PREPARE = 0.2, 0.1
-_GRACE = 120.0
 _CHECKPOINT_PERIOD = 1.0
 _FAILURE_LIMIT = 1024
 
@@ -53,11 +52,12 @@ _NO_CAPACITY = (
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended: its last status, its last secondary status, and why it failed."""
+    """How a job ended: its last status and secondary status, why it failed, and whether the service is to blame."""
 
     status: str
     secondary: str
     reason: str = ""
+    retryable: bool = False
 
 
 _STOPPED = End("Stopped", "Stopped")
@@ -83,8 +83,6 @@ class TrainingJob:
         self._killed = threading.Event()
         self._attempt = 0
         self._trained = 0.0
-        self._roots: list[Path] = []
-        self._checkpoints: Checkpoints | None = None
 
     def stop(self) -> None:
         """Have it stop: its processes may save their work, and what they leave is kept."""
@@ -105,6 +103,8 @@ class TrainingJob:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"InternalServerError: the offline cloud failed: {type(error).__name__}: {error} "
             end = End("Failed", "Failed", f"{text}({Path(where.filename).name}, line {where.lineno})")
+        with contextlib.suppress(OSError):
+            remove(self.folder)
         self._finish(end)
 
     @property
@@ -115,14 +115,24 @@ class TrainingJob:
     # How it goes
 
     def _live(self) -> End:
+        retries = self.params.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
         while True:
             end = self._capacity() or self._start() or self._train()
-            if end is not None:
+            if end is None:
+                self._enter("Interrupted")
+                if not self._pause(_PREPARE):
+                    return self._stopped()
+            elif end.retryable and retries:
+                retries -= 1
+            else:
                 return end
-            self._enter("Interrupted")
-            if not self._pause(_PREPARE):
-                return _STOPPED
             self._enter("Restarting")
+
+    def _stopped(self) -> End:
+        """How a job ends that did not come to its end by itself."""
+        if self._killed.is_set():
+            return End("Failed", "Failed", "InternalServerError: the offline cloud was closed while the job ran")
+        return _STOPPED
 
     def _capacity(self) -> End | None:
         """Wait for machines; an end where none are found."""
@@ -131,7 +141,7 @@ class TrainingJob:
             self._enter("Starting", message)
             left = self._wait_left()
             if not self._pause(min(rule.seconds, left)):
-                return _STOPPED
+                return self._stopped()
             if self.spot and rule.seconds >= left:
                 return _MAX_WAIT
             if not self.spot:
@@ -142,14 +152,16 @@ class TrainingJob:
         """Launch the machines and download what the job needs."""
         self._enter("Starting")
         if not self._pause(_LAUNCH):
-            return _STOPPED
+            return self._stopped()
         self._enter("Downloading")
+        self._attempt += 1
+        self._machines = Machines(self.region, self.name, self.params, self.folder / str(self._attempt))
         try:
-            self._prepare()
+            self._machines.prepare()
         except (DownloadError, OSError) as error:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         self._enter("Downloading", "Downloading the training image")
-        return None if self._pause(_PREPARE) else _STOPPED
+        return None if self._pause(_PREPARE) else self._stopped()
 
     def _train(self) -> End | None:
         """Run the job's program and upload what it leaves; None where the machine was taken away."""
@@ -157,12 +169,12 @@ class TrainingJob:
         with self.region.lock:
             self.record.described.setdefault("TrainingStartTime", begun)
         self._enter("Training")
-        run = Run(self.region, self.name, self._containers, self.params, self.folder / str(self._attempt))
+        run = Run(self.region, self.name, self.params, self._machines)
         left = float(self.params["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)) - self._trained
         end = self._ended(self._watched(run, begun + left))
         self._trained += self._clock.now() - begun
         if self._killed.is_set():
-            return _STOPPED
+            return self._stopped()
         partial = self._fault(FaultKind.PARTIAL_UPLOAD) is not None
         self._save_checkpoints(partial=partial)
         if end is None:
@@ -176,8 +188,8 @@ class TrainingJob:
         while not run.ended():
             now = self._clock.now()
             if not cause and (cause := self._why_stop(now, deadline)):
-                run.terminate(_GRACE / self._clock.speed)
-                kill_at = now + _GRACE
+                run.terminate()
+                kill_at = now + GRACE
             if now >= kill_at or self._killed.is_set():
                 run.kill()
             if now - saved >= _CHECKPOINT_PERIOD:
@@ -185,7 +197,7 @@ class TrainingJob:
                 self._save_checkpoints()
             with self.region.lock:
                 self.record.described["FinalMetricDataList"] = run.metrics()
-            self._stop_or(0.05 if not self._stop.is_set() else 0.02)
+            self._stop_or(0.05)
         with self.region.lock:
             self.record.described["FinalMetricDataList"] = run.metrics()
         return None if cause == "interrupted" else run.exit(cause)
@@ -195,6 +207,8 @@ class TrainingJob:
             return "stopped"
         if now >= deadline:
             return "runtime"
+        if self.spot and self._wait_left() <= 0:
+            return "wait"
         return "interrupted" if self.spot and self._fault(FaultKind.SPOT_INTERRUPTION) else ""
 
     def _ended(self, found: Exit | None) -> End | None:
@@ -202,8 +216,8 @@ class TrainingJob:
             return None
         if found.cause == "stopped":
             return _STOPPED
-        if found.cause == "runtime":
-            return _MAX_RUNTIME
+        if found.cause in ("runtime", "wait"):
+            return _MAX_RUNTIME if found.cause == "runtime" else _MAX_WAIT
         if found.code == 0:
             return End("Completed", "Completed")
         return End("Failed", "Failed", self._failure(found))
@@ -211,7 +225,7 @@ class TrainingJob:
     def _failure(self, found: Exit) -> str:
         """Why the program failed: what it wrote to ``/opt/ml/output/failure``, and its exit code."""
         texts = []
-        for root in self._roots:
+        for root in self._machines.roots:
             file = root / "output" / "failure"
             if file.is_file():
                 texts.append(file.read_text(encoding="utf-8", errors="replace").strip())
@@ -225,90 +239,29 @@ class TrainingJob:
         model = end.status != "Failed"
         try:
             upload_artifacts(
-                self.region, self.params["OutputDataConfig"], self.name, self._roots, model=model, partial=partial
+                self.region,
+                self.params["OutputDataConfig"],
+                self.name,
+                self._machines.roots,
+                model=model,
+                partial=partial,
             )
         except UploadError as error:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         if partial:
             reason = "InternalServerError: We encountered an internal error. Please try again."
-            return End("Failed", "Failed", f"{reason} (the offline cloud was told to upload in part)")
+            return End("Failed", "Failed", f"{reason} (the offline cloud was told to upload in part)", retryable=True)
         if model:
             with self.region.lock:
                 uri = artifact_uri(self.params["OutputDataConfig"], self.name)
                 self.record.described["ModelArtifacts"] = {"S3ModelArtifacts": uri}
         return end
 
-    # What it needs
-
-    def _prepare(self) -> None:
-        """Make the containers, with input and checkpoints. Raises OSError, DownloadError."""
-        self._attempt += 1
-        self._containers = self._new_containers()
-        self._roots = [one.ml for one in self._containers]
-        role, channels = self.params["RoleArn"], self.params.get("InputDataConfig", [])
-        for channel in channels:
-            targets = [root / "input" / "data" / channel["ChannelName"] for root in self._roots]
-            for target in targets:
-                target.mkdir(parents=True, exist_ok=True)
-            fetch(self.region, channel, role, targets)
-        for one in self._containers:
-            self._write_config(one)
-        self._checkpoints = self._new_checkpoints()
-        if self._checkpoints is not None:
-            self._checkpoints.down()
-
-    def _new_containers(self) -> list[Container]:
-        specification, resources = self.params["AlgorithmSpecification"], self.params["ResourceConfig"]
-        image = find(specification["TrainingImage"], self.region.surroundings.images)
-        names = [f"algo-{number}" for number in range(1, resources["InstanceCount"] + 1)]
-        network = self.region.site.loopback()
-        hosts = {name: f"{network}.{number}" for number, name in enumerate(names, 1)}
-        made = []
-        for name in names:
-            root = self.folder / str(self._attempt) / name
-            made.append(Container(root, image.python, name, self.region.site.literal, hosts))
-            made[-1].create(["input/config", "input/data", "model", "output/data", "checkpoints"])
-        return made
-
-    def _write_config(self, container: Container) -> None:
-        resources = self.params["ResourceConfig"]
-        names = list(container.hosts)
-        group = {"instance_group_name": "homogeneousCluster", "hosts": names}
-        mode = self.params["AlgorithmSpecification"]["TrainingInputMode"]
-        files = {
-            "hyperparameters": dict(self.params.get("HyperParameters", {})),
-            "inputdataconfig": described(self.params.get("InputDataConfig", []), mode),
-            "resourceconfig": {
-                "current_host": container.host,
-                "current_instance_type": resources["InstanceType"],
-                "current_group_name": "homogeneousCluster",
-                "hosts": names,
-                "instance_groups": [{**group, "instance_type": resources["InstanceType"]}],
-                "network_interface_name": "lo",
-            },
-        }
-        for name, value in files.items():
-            path = container.ml / "input" / "config" / f"{name}.json"
-            path.write_text(json.dumps(value), encoding="utf-8")
-
-    def _new_checkpoints(self) -> Checkpoints | None:
-        config = self.params.get("CheckpointConfig")
-        if config is None:
-            return None
-        path = config.get("LocalPath", f"{ML}/checkpoints")
-        folders = [one.outside(path) for one in self._containers]
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        return Checkpoints(self.region, config["S3Uri"], folders)
-
     def _save_checkpoints(self, *, partial: bool = False) -> None:
-        if self._checkpoints is None:
-            return
         try:
-            self._checkpoints.up(partial=partial)
+            self._machines.save_checkpoints(partial=partial)
         except OSError as error:
             self._enter(self.record.described["SecondaryStatus"], f"Checkpoints cannot be uploaded: {error}")
-            self._checkpoints = None
 
     # What is told
 

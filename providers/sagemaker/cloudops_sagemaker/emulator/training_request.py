@@ -52,10 +52,12 @@ def check_request(region: Region, params: Mapping[str, Any]) -> None:
 
 
 def _check_emulated(params: Mapping[str, Any]) -> None:
-    places = [("", params, _NOT_EMULATED)]
+    places: list[tuple[str, Mapping[str, Any], Sequence[str]]] = [("", params, _NOT_EMULATED)]
     places.append(("ResourceConfig.", params["ResourceConfig"], _RESOURCES_NOT_EMULATED))
     places.append(("AlgorithmSpecification.", params["AlgorithmSpecification"], _ALGORITHM_NOT_EMULATED))
     found = [prefix + name for prefix, value, names in places for name in names if value.get(name)]
+    if "MaxPendingTimeInSeconds" in params["StoppingCondition"]:
+        found.append("StoppingCondition.MaxPendingTimeInSeconds")
     if params.get("RemoteDebugConfig", {}).get("EnableRemoteDebug"):
         found.append("RemoteDebugConfig")
     if params.get("SessionChainingConfig", {}).get("EnableSessionTagChaining"):
@@ -88,7 +90,7 @@ def _check_image(region: Region, specification: Mapping[str, Any]) -> None:
     if not specification.get("ContainerEntrypoint") and train_program(image) is None:
         raise invalid(
             f"The image {image.uri} would run its own program `train`, and the Python that stands for it here has none "
-            "(the package sagemaker-training brings it). Give ContainerEntrypoint, or map the image to a Python with it."
+            "(the package sagemaker-training brings it). Give ContainerEntrypoint, or map the image to one."
         )
 
 
@@ -122,7 +124,7 @@ def _check_channels(region: Region, params: Mapping[str, Any]) -> None:
 
 def _check_channel(channel: Mapping[str, Any], source: Mapping[str, Any], mode: str) -> None:
     name = channel["ChannelName"]
-    if channel.get("InputMode", mode) == "Pipe" or source["S3DataType"] in ("AugmentedManifestFile", "Converse"):
+    if channel.get("InputMode", mode) == "Pipe":
         raise invalid(f"Channel {name}: input mode Pipe is not emulated by the offline cloud; use File or FastFile.")
     if channel.get("InputMode", mode) == "FastFile" and channel.get("CompressionType", "None") != "None":
         raise invalid(f"Channel {name}: CompressionType is not supported for input mode FastFile")
@@ -154,9 +156,7 @@ def _check_bucket(region: Region, uri: str, *, needed: bool = False) -> None:
     if found is None and needed:
         raise invalid(f"S3 bucket {bucket!r} does not exist, or access to it is denied ({uri}).")
     if found is not None and found != region.name:
-        raise invalid(
-            f"The S3 bucket {bucket!r} is in region {found}: it must be in the same region as the training job, {region.name}."
-        )
+        raise invalid(f"The S3 bucket {bucket!r} is in region {found}; the training job is in {region.name}.")
 
 
 def _in_use(region: Region, instance: str) -> int:

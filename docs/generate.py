@@ -1,0 +1,77 @@
+"""Writes the pages that follow from code: ``python docs/generate.py``. A test fails where a page is not up to date."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cloudops.provider import Capability, Support
+from cloudops.registry import load, provider_info
+
+HERE = Path(__file__).parent
+PROVIDERS = ("local", "sagemaker")
+
+
+def pages() -> dict[Path, str]:
+    """Each generated page with its text."""
+    return {HERE / "capabilities.md": capabilities()}
+
+
+def capabilities() -> str:
+    """What every provider declares, as a table and as reasons."""
+    declared = {name: _declared(name) for name in PROVIDERS}
+    lines = [
+        "# Capabilities",
+        "",
+        "What each provider declares, written by `docs/generate.py`; `cloudops providers NAME` shows the same. A field",
+        "that asks for what is not there is refused before anything is created. What each word means is in",
+        "[Writing a provider](providers.md).",
+        "",
+        f"| capability | {' | '.join(PROVIDERS)} |",
+        f"|---|{'---|' * len(PROVIDERS)}",
+    ]
+    for capability in Capability:
+        cells = " | ".join(_cell(declared[name][capability]) for name in PROVIDERS)
+        lines.append(f"| `{capability}` | {cells} |")
+    for name in PROVIDERS:
+        lines += ["", f"## {name}", "", *_reasons(declared[name])]
+    return "\n".join([*lines, ""])
+
+
+def _declared(name: str) -> Mapping[Capability, Support]:
+    """As on a machine without a GPU, so that the page is the same wherever it is written."""
+    info = provider_info(name)
+    path, os.environ["PATH"] = os.environ.get("PATH", ""), ""
+    try:
+        found: Mapping[Capability, Support] = load(info, info.capabilities)()
+        return found
+    finally:
+        os.environ["PATH"] = path
+
+
+def _cell(support: Support) -> str:
+    if not support.ok:
+        return "no"
+    return "yes, see below" if support.reason else "yes"
+
+
+def _reasons(declared: Mapping[Capability, Support]) -> list[str]:
+    found = []
+    for capability, support in declared.items():
+        hint = f"; {support.hint}" if support.hint else ""
+        if support.reason:
+            found.append(f"- `{capability}`{'' if support.ok else ', no'}: {support.reason}{hint}")
+    return found
+
+
+def main() -> None:
+    """Write every page."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    main()
