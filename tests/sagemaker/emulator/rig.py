@@ -22,7 +22,7 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 class Rig:
     """An emulator that may be used by many tests: each has a bucket and names of its own."""
 
-    def __init__(self, folder, *, literal=None, **surroundings):
+    def __init__(self, folder, *, literal=None, fresh=True, **surroundings):
         from werkzeug.serving import make_server
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -37,7 +37,8 @@ class Rig:
         self.s3 = self.client("s3")
         self.sm = self.client("sagemaker")
         self.logs = self.client("logs")
-        self.s3.create_bucket(Bucket="data")
+        if fresh:
+            self.s3.create_bucket(Bucket="data")
 
     def client(self, service, region="us-east-1", key="AKIACALLER"):
         import boto3
@@ -67,7 +68,7 @@ class Rig:
         return [one["Key"] for one in found.get("Contents", [])]
 
     def request(self, program="true", name=None, channels=(), **changes):
-        """A request whose job runs a shell program; ``changes`` replace members, ``Algorithm``/``Resource`` are merged."""
+        """A request whose job runs a shell program; ``changes`` replace members, two are merged."""
         name = name or self.name()
         self.put(f"{name}/code/run.sh", program)
         specification = {

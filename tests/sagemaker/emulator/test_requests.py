@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -91,8 +91,8 @@ class TestCreate:
         assert refused(rig, channels=[channel("x", "s3://data/no/such/")]) == (
             "ValidationException",
             'No S3 objects found under S3 URL "s3://data/no/such/" given in input data source. Please ensure that the '
-            "bucket exists in the selected region (us-east-1), that objects exist under that S3 prefix, and that the role "
-            f'"{ROLE}" has "s3:ListBucket" permissions on bucket "data".',
+            "bucket exists in the selected region (us-east-1), that objects exist under that S3 prefix, and that the "
+            f'role "{ROLE}" has "s3:ListBucket" permissions on bucket "data".',
         )
 
     def test_a_bucket_elsewhere(self, rig):
@@ -134,7 +134,7 @@ class TestCreate:
         try:
             job = rig.run("python -c 'import numpy; print(1)'", Algorithm={"TrainingImage": "me/mine:1"})
             assert rig.log(job["TrainingJobName"]) == ["1"]
-            code, message = refused(rig, Algorithm={"TrainingImage": "bad/one"})
+            _, message = refused(rig, Algorithm={"TrainingImage": "bad/one"})
             assert "mapped to a Python that does not run: /no/python" in message
         finally:
             rig.close()
@@ -163,7 +163,7 @@ class TestList:
     def test_by_status_and_time(self, rig):
         name = rig.run("exit 1")["TrainingJobName"]
         created = rig.describe(name)["CreationTime"]
-        second = datetime.timedelta(seconds=1)
+        second = dt.timedelta(seconds=1)
 
         def listed(**params):
             found = rig.sm.list_training_jobs(MaxResults=100, **params)["TrainingJobSummaries"]

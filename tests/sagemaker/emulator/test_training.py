@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
 
 import pytest
 
@@ -112,26 +113,58 @@ class TestContainer:
             assert json.loads(settings)["current_host"] == host
             assert address == "127."
 
-    def test_pip_install_changes_nothing_outside(self, rig, tmp_path):
-        package = tmp_path / "package" / "tinypack"
-        package.mkdir(parents=True)
-        (package / "__init__.py").write_text("WORD = 'installed'")
-        script = (
-            "mkdir -p t/tinypack t/tinypack-1.dist-info; echo \"WORD = 'installed'\" > t/tinypack/__init__.py\n"
-            "printf 'Metadata-Version: 2.1\\nName: tinypack\\nVersion: 1\\n' > t/tinypack-1.dist-info/METADATA\n"
-            "printf 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n' > t/tinypack-1.dist-info/WHEEL\n"
-            "printf 'tinypack/__init__.py,,\\ntinypack-1.dist-info/METADATA,,\\ntinypack-1.dist-info/WHEEL,,\\n"
-            "tinypack-1.dist-info/RECORD,,\\n' > t/tinypack-1.dist-info/RECORD\n"
-            "(cd t && python -c \"import shutil; shutil.make_archive('../w', 'zip')\"); mv w.zip tinypack-1-py3-none-any.whl\n"
-            "pip install --quiet --no-index ./tinypack-1-py3-none-any.whl && python3 -c 'import tinypack; print(tinypack.WORD)'\n"
-            "python -c 'import numpy, tinypack; print(tinypack.__file__)'\n"
-        )
-        job = rig.run(script)
+    def test_pip_install_changes_nothing_outside(self, rig):
+        files = {
+            "tinypack/__init__.py": "WORD = 'installed'",
+            "tinypack-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: tinypack\nVersion: 1\n",
+            "tinypack-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        files["tinypack-1.dist-info/RECORD"] = "".join(f"{name},,\n" for name in files)
+        wheel = io.BytesIO()
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        base = rig.name()
+        rig.put(f"{base}/tinypack-1-py3-none-any.whl", wheel.getvalue())
+        script = """
+        pip install --quiet --no-index /opt/ml/input/data/wheels/*.whl
+        python3 -c 'import tinypack; print(tinypack.WORD)'
+        python -c 'import numpy, tinypack; print(tinypack.__file__)'
+        """
+        job = rig.run(script, channels=[channel("wheels", f"s3://data/{base}/")])
         said = rig.log(job["TrainingJobName"])
         assert said[0] == "installed", said
         assert "/algo-1/python/lib/" in said[1]
         with pytest.raises(ImportError):
             __import__("tinypack")
+
+    def test_isolated_it_reaches_nobody(self, rig):
+        port = rig.server.server_port
+        program = f"""
+        env | grep -c 'ALL_OVER\\|AWS_ACCESS'
+        python -c "import socket; socket.create_connection(('127.0.0.1', {port}))" 2>&1 | tail -1
+        """
+        job = rig.run(program, EnableNetworkIsolation=True)
+        count, error = rig.log(job["TrainingJobName"])
+        assert count == "0"
+        assert "Connection refused" in error
+        job = rig.run(program)
+        assert rig.log(job["TrainingJobName"]) == ["2"]
+
+    def test_what_has_no_effect_is_said(self, rig):
+        network = {"Subnets": ["subnet-0a"], "SecurityGroupIds": ["sg-0a"]}
+        job = rig.run(VpcConfig=network)
+        assert "[offline] without effect here: VpcConfig" in rig.raw_log(job["TrainingJobName"])
+
+    def test_artifacts_are_encrypted_with_the_key(self, rig):
+        name = rig.name()
+        rig.run(name=name, OutputDataConfig={"S3OutputPath": f"s3://data/{name}/out", "KmsKeyId": "my-key"})
+        head = rig.s3.head_object(Bucket="data", Key=f"{name}/out/{name}/output/model.tar.gz")
+        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "my-key")
+
+    def test_its_folder_is_gone_afterwards(self, rig):
+        name = rig.run("head -c 1000 /dev/zero > /opt/ml/model/x")["TrainingJobName"]
+        assert list(rig.surroundings.folder.rglob(f"{name}-*")) == []
 
     def test_the_log_begins_with_what_stands_for_the_image(self, rig):
         job = rig.run()
@@ -237,13 +270,33 @@ class TestLogsAndMetrics:
         (point,) = found["Datapoints"]
         assert (point["Maximum"], point["SampleCount"]) == (pytest.approx(0.35), 3)
 
+    def test_what_it_uses_of_its_instance(self, rig):
+        name = rig.submit("python -c \"x = b'1' * (400 << 20)\nwhile True: pass\"")
+        watch = rig.client("cloudwatch")
+
+        def points(metric):
+            found = watch.get_metric_statistics(
+                Namespace=GROUP,
+                MetricName=metric,
+                Dimensions=[{"Name": "Host", "Value": f"{name}/algo-1"}],
+                StartTime="2020-01-01T00:00:00Z",
+                EndTime="2100-01-01T00:00:00Z",
+                Period=86400 * 365,
+                Statistics=["Maximum"],
+            )
+            return [one["Maximum"] for one in found["Datapoints"]]
+
+        rig.until(name, lambda _: points("CPUUtilization") and max(points("MemoryUtilization")) > 4)
+        assert 4 < max(points("MemoryUtilization")) < 20  # of 8 GiB
+        assert 5 < max(points("CPUUtilization")) < 200
+        rig.sm.stop_training_job(TrainingJobName=name)
+        rig.finish(name)
+
     @pytest.mark.slow
     def test_a_hundred_megabytes(self, rig):
         import time
 
-        job = rig.run(
-            "yes 2>/dev/null 0123456789012345678901234567890123456789012345678901234567890123456789012345678 | head -n 1250000; true"
-        )
+        job = rig.run(f"yes 2>/dev/null {'0123456789' * 8} | head -n 1250000; true")
         begun = time.monotonic()
         count = len(rig.log(job["TrainingJobName"]))
         assert count == 1_250_000
@@ -348,6 +401,14 @@ class TestFaults:
         assert job["TrainingJobStatus"] == "Failed"
         assert job["FailureReason"].startswith("InternalServerError")
         assert 1000 < len(rig.text(f"{name}/out/{name}/output/model.tar.gz")) < 90000
+
+    def test_half_an_upload_is_tried_again(self, rig):
+        name = rig.name()
+        rig.faults.add(Rule(FaultKind.PARTIAL_UPLOAD, resource=name))
+        job = rig.run("echo m > /opt/ml/model/m", name=name, RetryStrategy={"MaximumRetryAttempts": 1})
+        assert job["TrainingJobStatus"] == "Completed"
+        assert statuses(job).count("Restarting") == 1
+        assert members(rig, f"{name}/out/{name}/output/model.tar.gz") == {"m": b"m\n"}
 
     def test_a_state_that_nobody_knows(self, rig):
         name = rig.run()["TrainingJobName"]

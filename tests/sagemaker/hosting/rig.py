@@ -145,7 +145,9 @@ class Cloud:
 
     def wait(self, name: str, status: str = "InService", timeout: float = 60) -> dict[str, Any]:
         """Its description once it has that status."""
-        return until(lambda: self._described(name, status), timeout, lambda: self.sm.describe_endpoint(EndpointName=name))
+        return until(
+            lambda: self._described(name, status), timeout, lambda: self.sm.describe_endpoint(EndpointName=name)
+        )
 
     def _described(self, name: str, status: str) -> dict[str, Any] | None:
         found = self.sm.describe_endpoint(EndpointName=name)

@@ -105,11 +105,18 @@ class SageMakerEmulator(Emulator):
 
     def __init__(self, surroundings: Surroundings, *, literal: bool | None = None) -> None:
         from .app import Application
+        from .reaper import Reaper
         from .site import Site
 
         surroundings.folder.mkdir(parents=True, exist_ok=True)
         self._site = Site(surroundings, literal=literal)
         self._application = Application(self._site)
+        self._surroundings = surroundings
+        if surroundings.keep:
+            from .keeping import restore
+
+            restore(self._site, surroundings.folder / "kept")
+        self._reaper = Reaper(surroundings.folder, keep=surroundings.keep)
 
     @property
     def application(self) -> WSGIApplication:
@@ -146,5 +153,10 @@ class SageMakerEmulator(Emulator):
         self._application.reset()
 
     def close(self) -> None:
-        """End everything that runs."""
+        """End everything that runs; with ``keep`` write down what the next start needs."""
         self._site.end()
+        if self._surroundings.keep:
+            from .keeping import keep
+
+            keep(self._site, self._surroundings.folder / "kept")
+        self._reaper.dismiss()

@@ -55,7 +55,7 @@ class Application:
                 if runtime is None:
                     raise NotImplementedError  # what moto answers is made up
                 return runtime(self._site.region(call.region), call, environ, start)
-            return self._moto(environ, start)
+            return self._moto(call, environ, start)
         except ServiceError as error:
             return refusals.answer(call, Refusal(error.code, error.message, error.status, error.members), start)
         except NotImplementedError:
@@ -92,11 +92,11 @@ class Application:
         except Invalid as error:
             raise ServiceError(error.code, str(error)) from None
         if function is None:
-            return self._moto(environ, start_response)
+            return self._moto(call, environ, start_response)
         try:
             body = json.dumps(dict(function(self._site.region(call.region), params))).encode()
         except NotOurs:
-            return self._moto(environ, start_response)
+            return self._moto(call, environ, start_response)
         headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
         start_response("200 OK", [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))])
         return [body]

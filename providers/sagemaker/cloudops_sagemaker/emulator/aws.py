@@ -119,8 +119,8 @@ def write(region: Region, uri: str, data: bytes) -> None:
     _s3(region).put_object(bucket, key, data)
 
 
-def upload(region: Region, source: Path, uri: str) -> None:
-    """Put the content of a file, block by block.
+def upload(region: Region, source: Path, uri: str, kms_key: str | None = None) -> None:
+    """Put the content of a file, block by block; with ``kms_key`` the object says that it is encrypted with that.
 
     Raises:
         FileNotFoundError: there is no such bucket.
@@ -128,7 +128,8 @@ def upload(region: Region, source: Path, uri: str) -> None:
     bucket, key = split(uri)
     _existing(region, bucket)
     with source.open("rb") as file:
-        _fill(_s3(region).put_object(bucket, key, b""), file)
+        encrypted = {"encryption": "aws:kms", "kms_key_id": kms_key} if kms_key else {}
+        _fill(_s3(region).put_object(bucket, key, b"", **encrypted), file)
 
 
 def delete(region: Region, uri: str) -> None:

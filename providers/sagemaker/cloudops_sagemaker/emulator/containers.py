@@ -85,8 +85,11 @@ class Container:
         """How a path below ``/opt/ml`` has to be called inside."""
         return path if self.literal else self._rewritten(path)
 
-    def entry(self, argv: Sequence[str], env: Mapping[str, str]) -> dict[str, object]:
-        """What the launcher needs to run ``argv`` in it, with the variables of ``env`` beside the container's own."""
+    def entry(self, argv: Sequence[str], env: Mapping[str, str], *, isolated: bool = False) -> dict[str, object]:
+        """What the launcher needs to run ``argv`` in it, with the variables of ``env`` beside the container's own.
+
+        ``isolated``: without any network, where that is possible: in a literal container that is its job's only one.
+        """
         own = {
             "PATH": f"{self.programs}:{self.python.scripts}:{_PATH}",
             "HOME": str(self.root / "home"),
@@ -105,6 +108,7 @@ class Container:
             "opt": str(self.ml.parent),
             "hosts": str(self.root / "hosts") if self.hosts else "",
             "hostname": self.host,
+            "isolated": isolated and self.literal and len(self.hosts) < 2,
         }
 
     def _rewritten(self, text: str) -> str:
@@ -138,8 +142,13 @@ def namespaces_work() -> bool:
         (folder / "opt" / "ml").mkdir(parents=True)
         _places_for(Path("/opt"), folder / "opt")
         (folder / "hosts").write_text(_own_hosts(), encoding="utf-8")
-        entry = {"argv": ["/bin/sh", "-c", "test -d /opt/ml"], "env": {}, "cwd": "/", "opt": str(folder / "opt")}
-        entry |= {"hosts": str(folder / "hosts"), "hostname": "algo-1"}
+        entry: dict[str, object] = {
+            "argv": ["/bin/sh", "-c", "test -d /opt/ml"],
+            "env": {},
+            "cwd": "/",
+            "opt": str(folder / "opt"),
+        }
+        entry |= {"hosts": str(folder / "hosts"), "hostname": "algo-1", "isolated": False}
         command = launch(folder / "entry.json", [entry], literal=True)
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

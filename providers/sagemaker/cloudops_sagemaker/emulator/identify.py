@@ -33,6 +33,8 @@ _RESOURCES = (
     "SecretId",
     "ResourceArn",
 )
+#: The machine's metadata, which is no service with a signature.
+_METADATA = "169.254.169.254"
 _READ_LIMIT = 32 << 20
 
 
@@ -131,6 +133,8 @@ def _signature(environ: WSGIEnvironment) -> tuple[str, str, str]:
 
 
 def _service(environ: WSGIEnvironment, signed: str, rest: str) -> str:
+    if environ.get("HTTP_HOST", "").startswith(_METADATA):
+        return "imds"
     parts = rest.split(".")
     path = environ.get("PATH_INFO", "/")
     if signed == "sagemaker" or (not signed and "sagemaker" in parts):

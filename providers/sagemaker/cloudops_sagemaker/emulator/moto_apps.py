@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .identify import Call
 from .region import ACCOUNT
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+_LOCKS = 64
 _TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
     '"Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
@@ -19,13 +21,17 @@ _TRUST = (
 
 
 class MotoApps:
-    """The applications; their state is moto's own, which is one for the whole process."""
+    """The applications; their state is moto's own, which is one for the whole process.
+
+    moto looks and then acts without a lock: of two requests for the same thing at once, one waits here.
+    """
 
     def __init__(self) -> None:
         self._dispatch = _dispatcher()
         self._lock = threading.Lock()
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, call: Call, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request.
 
         Raises:
@@ -34,8 +40,10 @@ class MotoApps:
         application = self._dispatch(environ)
         if application is None:
             raise NotImplementedError
-        answer: Iterable[bytes] = application(environ, start_response)
-        return answer
+        thing = call.resource if call.service == "s3" else ""
+        with self._locks[hash((call.service, thing)) % _LOCKS]:
+            answer: Iterable[bytes] = application(environ, start_response)
+            return answer
 
     def implements(self, operation: str) -> bool:
         """Whether moto answers an operation of SageMaker's."""

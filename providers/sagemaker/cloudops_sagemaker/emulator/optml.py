@@ -2,8 +2,8 @@
 
 The configuration is a JSON file: ``containers``, a list in which ``CLOUDOPS_RANK`` chooses, each with ``argv``,
 ``env``, ``cwd``, ``opt`` (the folder that becomes ``/opt``), ``hosts`` (the file that becomes ``/etc/hosts``) and
-``hostname``; ``literal``: whether to give the process a mount namespace of its own; ``keep``: variables that are
-handed on.
+``hostname``; ``isolated``: whether it has no network but a loopback of its own; ``literal``: whether to give the
+process a mount namespace of its own; ``keep``: variables that are handed on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-_NEWNS, _NEWUTS, _NEWUSER = 0x00020000, 0x04000000, 0x10000000
+_NEWNS, _NEWUTS, _NEWUSER, _NEWNET = 0x00020000, 0x04000000, 0x10000000, 0x40000000
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
 _PDEATHSIG = 1
 
@@ -42,10 +42,13 @@ def enter(own: Mapping[str, Any]) -> None:
     """Move into a user, mount and host name namespace in which ``/opt/ml`` is the container's."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent, uid, gid = os.getppid(), os.getuid(), os.getgid()
-    _call(libc.unshare(_NEWUSER | _NEWNS | _NEWUTS), "unshare")
+    network = _NEWNET if own["isolated"] else 0
+    _call(libc.unshare(_NEWUSER | _NEWNS | _NEWUTS | network), "unshare")
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"0 {uid} 1")
     _write("/proc/self/gid_map", f"0 {gid} 1")
+    if own["isolated"]:
+        _loopback_up()
     _mount(libc, "none", "/", _REC | _PRIVATE)
     for name in os.listdir("/opt"):
         place = os.path.join(own["opt"], name)
@@ -59,6 +62,16 @@ def enter(own: Mapping[str, Any]) -> None:
     libc.prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _loopback_up() -> None:
+    """Have the loopback interface of a new network namespace work."""
+    import fcntl
+    import socket
+    import struct
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x41))  # SIOCSIFFLAGS: IFF_UP, IFF_RUNNING
 
 
 def _mount(libc: ctypes.CDLL, source: str, target: str, flags: int) -> None:

@@ -28,7 +28,9 @@ def matcher(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        return re.compile(_TRAILING.sub("", _PROPERTY.sub(lambda found: _class(found[1]), pattern)))
+        return re.compile(
+            _TRAILING.sub("", _PROPERTY.sub(lambda found: _class(found[1]), pattern).replace(r"\z", r"\Z"))
+        )
     except (re.error, KeyError):
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,19 @@ class Region:
         with self.lock:
             self._records.get(kind, {}).pop(name, None)
             self._tags.pop(self.arn(kind, name), None)
+
+    def dump(self) -> Any:
+        """Its state, to be pickled: what runs is left out."""
+        with self.lock:
+            records = [replace(record, live=None) for kind in self._records.values() for record in kind.values()]
+            return records, {arn: dict(tags) for arn, tags in self._tags.items()}
+
+    def load(self, state: Any) -> None:
+        """Take over what :meth:`dump` returned."""
+        records, tags = state
+        with self.lock:
+            for record in records:
+                self.add(record, tags.get(self.arn(record.kind, record.name)))
 
     def tags(self, arn: str) -> dict[str, str] | None:
         """The tags of what ``arn`` names, to be changed under the lock; None where this emulator has no such thing."""

@@ -39,7 +39,7 @@ class LogTail:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         found = []
-        for line in whole.splitlines():
+        for line in whole.split(b"\n")[:-1]:
             stamp, _, text = line.partition(b" ")
             found.append((float(stamp), text.decode("utf-8", "replace")))
         return found
@@ -88,6 +88,9 @@ def _stream_class() -> type[Any]:
             self._times: list[int] = []
             self._texts: list[str] = []
             self.events: Any = _Events(self._times, self._texts)
+
+        def __reduce__(self) -> Any:
+            return _blank_stream, (), self.__dict__
 
         def deliver(self, lines: Sequence[tuple[float, str]]) -> None:
             """Add lines: time (epoch seconds) and text."""
@@ -154,6 +157,11 @@ def _stream_class() -> type[Any]:
             return {"ingestionTime": time, "message": self._texts[index], "timestamp": time}
 
     return Stream
+
+
+def _blank_stream() -> Any:
+    """A stream that is about to be given its state."""
+    return object.__new__(_stream_class())
 
 
 class _Events(Sequence[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.folders import remove
 from cloudops.offline.faults import FaultKind
 
 from .training_channels import DownloadError
@@ -50,11 +52,12 @@ _NO_CAPACITY = (
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended: its last status, its last secondary status, and why it failed."""
+    """How a job ended: its last status and secondary status, why it failed, and whether the service is to blame."""
 
     status: str
     secondary: str
     reason: str = ""
+    retryable: bool = False
 
 
 _STOPPED = End("Stopped", "Stopped")
@@ -100,6 +103,8 @@ class TrainingJob:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"InternalServerError: the offline cloud failed: {type(error).__name__}: {error} "
             end = End("Failed", "Failed", f"{text}({Path(where.filename).name}, line {where.lineno})")
+        with contextlib.suppress(OSError):
+            remove(self.folder)
         self._finish(end)
 
     @property
@@ -110,14 +115,24 @@ class TrainingJob:
     # How it goes
 
     def _live(self) -> End:
+        retries = self.params.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
         while True:
             end = self._capacity() or self._start() or self._train()
-            if end is not None:
+            if end is None:
+                self._enter("Interrupted")
+                if not self._pause(_PREPARE):
+                    return self._stopped()
+            elif end.retryable and retries:
+                retries -= 1
+            else:
                 return end
-            self._enter("Interrupted")
-            if not self._pause(_PREPARE):
-                return _STOPPED
             self._enter("Restarting")
+
+    def _stopped(self) -> End:
+        """How a job ends that did not come to its end by itself."""
+        if self._killed.is_set():
+            return End("Failed", "Failed", "InternalServerError: the offline cloud was closed while the job ran")
+        return _STOPPED
 
     def _capacity(self) -> End | None:
         """Wait for machines; an end where none are found."""
@@ -126,7 +141,7 @@ class TrainingJob:
             self._enter("Starting", message)
             left = self._wait_left()
             if not self._pause(min(rule.seconds, left)):
-                return _STOPPED
+                return self._stopped()
             if self.spot and rule.seconds >= left:
                 return _MAX_WAIT
             if not self.spot:
@@ -137,7 +152,7 @@ class TrainingJob:
         """Launch the machines and download what the job needs."""
         self._enter("Starting")
         if not self._pause(_LAUNCH):
-            return _STOPPED
+            return self._stopped()
         self._enter("Downloading")
         self._attempt += 1
         self._machines = Machines(self.region, self.name, self.params, self.folder / str(self._attempt))
@@ -146,7 +161,7 @@ class TrainingJob:
         except (DownloadError, OSError) as error:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         self._enter("Downloading", "Downloading the training image")
-        return None if self._pause(_PREPARE) else _STOPPED
+        return None if self._pause(_PREPARE) else self._stopped()
 
     def _train(self) -> End | None:
         """Run the job's program and upload what it leaves; None where the machine was taken away."""
@@ -159,7 +174,7 @@ class TrainingJob:
         end = self._ended(self._watched(run, begun + left))
         self._trained += self._clock.now() - begun
         if self._killed.is_set():
-            return _STOPPED
+            return self._stopped()
         partial = self._fault(FaultKind.PARTIAL_UPLOAD) is not None
         self._save_checkpoints(partial=partial)
         if end is None:
@@ -192,6 +207,8 @@ class TrainingJob:
             return "stopped"
         if now >= deadline:
             return "runtime"
+        if self.spot and self._wait_left() <= 0:
+            return "wait"
         return "interrupted" if self.spot and self._fault(FaultKind.SPOT_INTERRUPTION) else ""
 
     def _ended(self, found: Exit | None) -> End | None:
@@ -199,8 +216,8 @@ class TrainingJob:
             return None
         if found.cause == "stopped":
             return _STOPPED
-        if found.cause == "runtime":
-            return _MAX_RUNTIME
+        if found.cause in ("runtime", "wait"):
+            return _MAX_RUNTIME if found.cause == "runtime" else _MAX_WAIT
         if found.code == 0:
             return End("Completed", "Completed")
         return End("Failed", "Failed", self._failure(found))
@@ -233,7 +250,7 @@ class TrainingJob:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         if partial:
             reason = "InternalServerError: We encountered an internal error. Please try again."
-            return End("Failed", "Failed", f"{reason} (the offline cloud was told to upload in part)")
+            return End("Failed", "Failed", f"{reason} (the offline cloud was told to upload in part)", retryable=True)
         if model:
             with self.region.lock:
                 uri = artifact_uri(self.params["OutputDataConfig"], self.name)

@@ -49,7 +49,7 @@ def upload_artifacts(
         UploadError: there is no such bucket, or a file cannot be read.
     """
     base = f"{config['S3OutputPath'].rstrip('/')}/{job}/output"
-    plain = config.get("CompressionType") == "NONE"
+    plain, key = config.get("CompressionType") == "NONE", config.get("KmsKeyId") or None
     wanted = [("model", [root / "model" for root in roots])] if model else []
     outputs = [root / "output" / "data" for root in roots]
     if any(_files(folder) for folder in outputs):
@@ -57,9 +57,9 @@ def upload_artifacts(
     try:
         for name, folders in wanted:
             if plain:
-                _upload_files(region, folders, f"{base}/{name}", partial=partial)
+                _upload_files(region, folders, f"{base}/{name}", key, partial=partial)
             else:
-                _upload_archive(region, folders, f"{base}/{name}.tar.gz", partial=partial)
+                _upload_archive(region, folders, f"{base}/{name}.tar.gz", key, partial=partial)
     except (OSError, ServiceError) as error:
         raise UploadError(f"Artifact upload failed: {error}") from error
 
@@ -119,13 +119,13 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _upload_files(region: Region, folders: Sequence[Path], base: str, *, partial: bool) -> None:
+def _upload_files(region: Region, folders: Sequence[Path], base: str, key: str | None, *, partial: bool) -> None:
     files = [(path, path.relative_to(folder).as_posix()) for folder in folders for path in _files(folder)]
     for path, name in files[: len(files) // 2] if partial else files:
-        aws.upload(region, path, f"{base}/{name}")
+        aws.upload(region, path, f"{base}/{name}", key)
 
 
-def _upload_archive(region: Region, folders: Sequence[Path], uri: str, *, partial: bool) -> None:
+def _upload_archive(region: Region, folders: Sequence[Path], uri: str, key: str | None, *, partial: bool) -> None:
     with tempfile.NamedTemporaryFile(dir=folders[0].parent) as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
             for folder in folders:
@@ -134,4 +134,4 @@ def _upload_archive(region: Region, folders: Sequence[Path], uri: str, *, partia
         file.flush()
         if partial:
             file.truncate(os.path.getsize(file.name) // 2)
-        aws.upload(region, Path(file.name), uri)
+        aws.upload(region, Path(file.name), uri, key)

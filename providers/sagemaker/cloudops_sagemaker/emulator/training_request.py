@@ -56,6 +56,8 @@ def _check_emulated(params: Mapping[str, Any]) -> None:
     places.append(("ResourceConfig.", params["ResourceConfig"], _RESOURCES_NOT_EMULATED))
     places.append(("AlgorithmSpecification.", params["AlgorithmSpecification"], _ALGORITHM_NOT_EMULATED))
     found = [prefix + name for prefix, value, names in places for name in names if value.get(name)]
+    if "MaxPendingTimeInSeconds" in params["StoppingCondition"]:
+        found.append("StoppingCondition.MaxPendingTimeInSeconds")
     if params.get("RemoteDebugConfig", {}).get("EnableRemoteDebug"):
         found.append("RemoteDebugConfig")
     if params.get("SessionChainingConfig", {}).get("EnableSessionTagChaining"):
@@ -122,7 +124,7 @@ def _check_channels(region: Region, params: Mapping[str, Any]) -> None:
 
 def _check_channel(channel: Mapping[str, Any], source: Mapping[str, Any], mode: str) -> None:
     name = channel["ChannelName"]
-    if channel.get("InputMode", mode) == "Pipe" or source["S3DataType"] in ("AugmentedManifestFile", "Converse"):
+    if channel.get("InputMode", mode) == "Pipe":
         raise invalid(f"Channel {name}: input mode Pipe is not emulated by the offline cloud; use File or FastFile.")
     if channel.get("InputMode", mode) == "FastFile" and channel.get("CompressionType", "None") != "None":
         raise invalid(f"Channel {name}: CompressionType is not supported for input mode FastFile")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudops.engine import job
-from cloudops.engine.process import descendants
 
 from . import aws
 from .containers import Container, launch
 from .instances import instance
+from .reaper import kill_job
 from .sinks import LogTail, log_stream, put_metrics
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .region import Region
@@ -58,6 +57,10 @@ class Run:
         self._patterns = [(one["Name"], re.compile(one["Regex"])) for one in definitions]
         self._latest: dict[str, dict[str, Any]] = {}
         self._state: job.JobState | None = None
+        size = instance(params["ResourceConfig"]["InstanceType"])
+        assert size is not None  # the request was checked
+        self._size = size
+        self._usages = [Usage(size.memory) for _ in self._containers]
 
     def start(self) -> None:
         """Start the program. Raises OSError, RuntimeError."""
@@ -73,6 +76,9 @@ class Run:
         """Whether it has ended and all it said was delivered; delivers what was said meanwhile."""
         self._state = job.read(self._directory)
         final = self._state.final
+        for rank, usage, container in zip(self._state.ranks, self._usages, self._containers, strict=False):
+            host = {"Host": f"{self._name}/{container.host}"}
+            put_metrics(self._region, LOG_GROUP, host, usage.look(rank.pid))
         more = self._deliver()
         return final and not more
 
@@ -82,13 +88,7 @@ class Run:
 
     def kill(self) -> None:
         """End the program at once."""
-        with contextlib.suppress(FileNotFoundError):
-            job.cancel(self._directory)
-            for rank in job.read(self._directory).ranks:
-                for process in descendants(rank.pid):
-                    with contextlib.suppress(Exception):  # psutil's, for one that is gone
-                        process.send_signal(signal.SIGKILL)
-                rank.send(signal.SIGKILL)
+        kill_job(self._directory)
 
     def exit(self, cause: str) -> Exit:
         """How it ended, ``cause`` being why it was told to."""
@@ -105,20 +105,22 @@ class Run:
         return list(self._latest.values())
 
     def _spec(self) -> job.JobSpec:
-        resources = self._params["ResourceConfig"]
-        size = instance(resources["InstanceType"])
         return job.JobSpec(
             argv=launch(
                 self._directory.parent / "launch.json",
-                [one.entry(self._argv(), self._environment(one)) for one in self._containers],
+                [one.entry(self._argv(), self._environment(one), isolated=self._isolated) for one in self._containers],
                 literal=self._containers[0].literal,
             ),
             cwd=str(self._containers[0].root / "home"),
             ranks=len(self._containers),
-            cpus=None if size is None else size.cores,
-            memory=None if size is None else size.memory,
+            cpus=self._size.cores,
+            memory=self._size.memory,
             grace=GRACE / self._region.clock.speed,
         )
+
+    @property
+    def _isolated(self) -> bool:
+        return bool(self._params.get("EnableNetworkIsolation"))
 
     def _argv(self) -> list[str]:
         specification = self._params["AlgorithmSpecification"]
@@ -134,7 +136,7 @@ class Run:
             "CURRENT_HOST": container.host,
             "DMLC_INTERFACE": "lo",
         }
-        if not self._params.get("EnableNetworkIsolation"):
+        if not self._isolated:
             role = aws.assume(self._region, self._params["RoleArn"], f"SageMaker-{self._name}"[:64])
             own |= {
                 **self._region.surroundings.network,
@@ -146,6 +148,10 @@ class Run:
 
     def _preface(self) -> list[str]:
         unused = [name for name in _WITHOUT_EFFECT if self._params.get(name)]
+        if self._params["ResourceConfig"].get("VolumeKmsKeyId"):
+            unused.append("VolumeKmsKeyId")
+        if self._isolated and (len(self._containers) > 1 or not self._containers[0].literal):
+            unused.append("EnableNetworkIsolation (but for proxy and credentials, which are not there)")
         return [self._image.told(), *([f"[offline] without effect here: {', '.join(unused)}"] if unused else [])]
 
     def _deliver(self) -> bool:
