@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +50,8 @@ class SageMakerRig(Rig):
     """
 
     name = "sagemaker"
+    scaling: Mapping[str, Any] = MappingProxyType({"target_invocations": 10})
+    between_bursts = 20.0
 
     def __init__(self, folder: Path, cloud: OfflineCloud | None = None) -> None:
         super().__init__(folder)

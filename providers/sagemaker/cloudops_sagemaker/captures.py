@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"(?P<version>[^/]+)/[^/]+/(?P<variant>[^/]+)/(?P<hour>\d{4}/\d\d/\d\d/\d\d)/[^/]+\.jsonl")
 #: A file holds requests of some minutes before the time in its name.
 _BEFORE = timedelta(hours=1)
+#: Seconds: what the service rounds the time of a request down to.
+_RESOLUTION = 1.0
 
 
 def read(storage: Storage, folder: Place, since: float, until: float) -> Iterator[Captured]:
@@ -34,7 +36,7 @@ def read(storage: Storage, folder: Place, since: float, until: float) -> Iterato
         version = version_in(match["version"], match["variant"])
         found += [each for line in body.splitlines() if (each := parse(line, version)) is not None]
     found.sort(key=lambda each: each.time)
-    return (each for each in found if since <= each.time < until)
+    return (each for each in found if since < each.time + _RESOLUTION and each.time < until)
 
 
 def version_in(folder: str, variant: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,7 +28,10 @@ from .trainer import absent
 if TYPE_CHECKING:
     from .client import Client
 
-_MARK = "[cloudops] error:"
+#: Begins a line of a replica that cannot load its model, as in container/inference.py.
+_MARK = "cloudops could not load the model:"
+#: Seconds after which the log is looked at again.
+_LATE = 1.5
 
 
 class SageMakerDeployer(Deployer):
@@ -40,6 +44,8 @@ class SageMakerDeployer(Deployer):
         self._logs = Logs(client)
         #: Configurations whose scaling was seen to be registered.
         self._scaling: set[str] = set()
+        #: Failures, by endpoint and time, of which the log says nothing.
+        self._silent: set[tuple[str, str]] = set()
 
     # Creating
 
@@ -247,14 +253,25 @@ class SageMakerDeployer(Deployer):
             return "", ""
         said = ""
         if "ping health check" in reason or "did not stay healthy" in reason:
-            lines = [line.text for line in self._logs.find(endpoint_group(name), "", _MARK)]
-            said = lines[-1].partition(_MARK)[2].strip() if lines else ""
+            said = self._last_words(name, str(described.get("LastModifiedTime")))
         if phase_of(described["EndpointStatus"]) is not Phase.READY:
             return "", f"{said} ({reason})" if said else reason
         newest = next((config.version for config in self._endpoints.configs(name) if config.version), "")
         refused = newest if newest != live(described).version else ""
         text = f"{said} ({reason})" if said else reason
         return refused, text if "rolled back" in text else f"rolled back: {text}"
+
+    def _last_words(self, name: str, failed: str) -> str:
+        """What the containers say of why they end; lines arrive late, so a failure that is news is waited for."""
+        for again in (True, True, True, False):
+            lines = [line.text for line in self._logs.find(endpoint_group(name), "", _MARK)]
+            if lines:
+                return f"the model could not be loaded: {lines[-1].partition(_MARK)[2].strip()}"
+            if not again or (name, failed) in self._silent:
+                break
+            time.sleep(_LATE)
+        self._silent.add((name, failed))
+        return ""
 
     def _scale(self, name: str, described: Mapping[str, Any]) -> None:
         """Register the scaling of a version that has come into service: the service takes it only then."""

@@ -71,8 +71,8 @@ class SageMakerDeployOptions(Strict):
 
     instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.large, over resources")
     serverless: Serverless | None = Field(None, description="No machines of its own: memory and concurrency instead")
-    target_concurrency: float = Field(
-        4.0, gt=0, le=20, description="Open requests per replica above which one is added"
+    target_invocations: float = Field(
+        600.0, gt=0, description="Requests per minute and replica above which one is added"
     )
     scale_in_cooldown: Duration = Field(300.0, ge=0, le=3600, description="Between two removals of replicas")
     scale_out_cooldown: Duration = Field(60.0, ge=0, le=3600, description="Between two additions of replicas")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .client import Client
 
 _SPACE = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
-_METRIC = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-_TARGET, _IN, _OUT = 4.0, 300.0, 60.0
+_METRIC = "SageMakerVariantInvocationsPerInstance"
+_TARGET, _IN, _OUT = 600.0, 300.0, 60.0
 
 
 def resource(endpoint: str) -> str:

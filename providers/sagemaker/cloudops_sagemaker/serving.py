@@ -213,7 +213,7 @@ def config_request(
     bounds = f"{request.spec.min_replicas}:{request.spec.max_replicas}" if scales(request) else ""
     options: SageMakerDeployOptions | None = request.options
     scaling = (
-        f"{options.target_concurrency:g}:{options.scale_in_cooldown:g}:{options.scale_out_cooldown:g}"
+        f"{options.target_invocations:g}:{options.scale_in_cooldown:g}:{options.scale_out_cooldown:g}"
         if (options and bounds)
         else ""
     )

@@ -16,6 +16,8 @@ from typing import Any, Callable
 
 _CODE = Path(__file__).resolve().parent
 _OURS = _CODE / "cloudops"
+#: Begins the line that says why a model cannot be served; whoever asks for the reason of a failure looks for it.
+FAILED = "cloudops could not load the model:"
 _NAMES = {"inference.py", "requirements.txt", "cloudops", "__pycache__"}
 
 for _path in (str(_OURS), str(next(_OURS.glob("cloudops_runtime-*.pyz")))):
@@ -30,7 +32,6 @@ def model_fn(model_dir: str) -> Any:
     from cloudops.runtime.capture import Capture
     from cloudops.runtime.errors import Problem, shown
     from cloudops.runtime.inference import Inference
-    from cloudops.runtime.reports import report
 
     os.environ.setdefault("CLOUDOPS_CLOUD", "sagemaker")
     try:
@@ -43,7 +44,8 @@ def model_fn(model_dir: str) -> Any:
     except BaseException as error:
         if not isinstance(error, Problem):
             traceback.print_exc(file=sys.stderr)
-        report(f"the model could not be loaded: {error if isinstance(error, Problem) else shown(error)}")
+        reason = str(error) if isinstance(error, Problem) else shown(error)
+        print("{} {}".format(FAILED, " ".join(reason.split())), file=sys.stderr)
         sys.stderr.flush()
         raise
 
