@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any, Iterator, Union
+from collections.abc import Iterator
+from typing import Any
 
 JSON, CSV, NPY, NPZ = "application/json", "text/csv", "application/x-npy", "application/x-npz"
 #: Bodies of these types reach the hooks as text.
@@ -79,7 +80,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _array(prediction: Any, kind: str) -> Union[str, bytes]:
+def _array(prediction: Any, kind: str) -> str | bytes:
     import numpy
 
     if kind == NPY:
@@ -91,7 +92,7 @@ def _array(prediction: Any, kind: str) -> Union[str, bytes]:
     return text.getvalue()
 
 
-def as_body(value: Any) -> Union[bytes, Iterator[Any]]:
+def as_body(value: Any) -> bytes | Iterator[Any]:
     """What a hook returned as bytes; an iterator stays one and is sent piece by piece."""
     return value if hasattr(value, "__next__") else as_bytes(value)
 

@@ -62,7 +62,7 @@ def evaluate(expression: str, known: Mapping[str, Points], periods: Iterable[flo
     value = _value(tree, known, times)
     if isinstance(value, list):
         raise MathError(f"{expression!r} gives several series; expected one")
-    return {time: value for time in times} if isinstance(value, (int, float)) else dict(value)
+    return dict.fromkeys(times, value) if isinstance(value, (int, float)) else dict(value)
 
 
 def _value(node: ast.AST, known: Mapping[str, Points], times: list[float]) -> Value:
