@@ -438,7 +438,7 @@ class SageMakerDeployer(Deployer):
             alarms.delete(self._client, ref.id)
             for place in places - {None}:
                 self._storage.delete_all(place)  # type: ignore[arg-type]
-            self._logs.delete_group(endpoint_group(ref.id))
+            self._logs.remove_group(endpoint_group(ref.id))
 
     def _place(self, model: str) -> Place | None:
         """Where everything of the endpoint lies, by one of its models: its captured requests, too."""

@@ -7,19 +7,24 @@ import math
 import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cloudops.errors import ConfigError, InvalidRequest, UnsupportedFeature
+from cloudops.provider import CodeVersion, Input, JobRequest
+from cloudops.specs import Resources, StepSpec
 
 from . import images, machines, names
 from .names import CODE_CHANNEL, JOB_CHANNEL, Layout
 
 if TYPE_CHECKING:
-    from cloudops.provider import Input, JobRequest
+    from cloudops.provider import BatchRequest
 
     from .options import SageMakerJobOptions, SageMakerTarget
 
+#: In the place of a digest where there is no code.
+NO_CODE = "none"
 #: Seconds between SIGTERM and SIGKILL where an attempt exceeds its timeout.
 GRACE = 30.0
 #: What the service adds around attempts: installing, downloading, uploading.
@@ -68,13 +73,14 @@ class Prepared:
     cost: str
 
 
-def prepare(request: JobRequest, where: Where, runtime: str) -> Prepared:
+def prepare(request: JobRequest, where: Where, runtime: str, predictor: str | None = None) -> Prepared:
     """The native request of a job.
 
     Args:
         request: of the core.
         where: of the account.
         runtime: the file name of the runtime's archive.
+        predictor: for predictions of a table: the predictor's file, or "" for none.
 
     Raises:
         ProviderError, ConfigError: something in the request has no place in SageMaker; names the key.
@@ -86,6 +92,8 @@ def prepare(request: JobRequest, where: Where, runtime: str) -> Prepared:
     image = images.choose(request.step, request.spec.framework, request.spec.image, where.region, machine)
     requirements = "\n".join([*image.requirements, request.requirements or ""]).strip() or None
     boot = boot_document(request, runtime, requirements is not None)
+    if predictor is not None:
+        boot["predictor"] = predictor
     native = _native(request, options, where, machine, image.uri)
     notes = [*notes, *([image.note] if image.note else []), *_notes(request, native)]
     return Prepared(native, boot, requirements, tuple(notes), machines.price(machine, resources.num_nodes))
@@ -165,15 +173,43 @@ def boot_document(request: JobRequest, runtime: str, requirements: bool) -> dict
     }
 
 
+def of_batch(request: BatchRequest) -> tuple[JobRequest, str]:
+    """Predictions of a table as a job, and the predictor's file; ``boot.py`` does what no command says."""
+    spec = request.spec
+    step = StepSpec(
+        command="predict",
+        outputs=["predictions"],
+        framework=spec.framework,
+        image=spec.image,
+        envs=spec.envs,
+        secrets=spec.secrets,
+        resources=Resources(**dict(spec.resources)),
+    )
+    job = JobRequest(
+        name=request.name,
+        step=request.step,
+        spec=step,
+        code=request.code or CodeVersion(NO_CODE, Path()),
+        inputs={"data": request.data, "model": Input(request.model.location, _version(request))},
+        lineage=request.lineage,
+        secrets=request.secrets,
+        requirements=request.requirements,
+        options=request.options,
+    )
+    return job, request.predictor or ""
+
+
+def _version(request: BatchRequest) -> str:
+    return request.lineage.data.get("model", "")
+
+
 def is_model_archive(request: JobRequest, name: str) -> bool:
     """Whether an input is the model of a job of ours: the command is to see its files, not the archive."""
-    return request.step == "evaluate" and name == "model" and request.inputs[name].source.endswith(_ARCHIVE)
+    return request.step in ("evaluate", "batch") and name == "model" and request.inputs[name].source.endswith(_ARCHIVE)
 
 
 def is_folder(item: Input) -> bool:
     """Whether the command is to see an input as a folder."""
-    from pathlib import Path
-
     if not item.is_uri:
         return not Path(item.source).is_file()
     path = urlsplit(item.source).path
@@ -182,8 +218,6 @@ def is_folder(item: Input) -> bool:
 
 def is_pattern(item: Input) -> bool:
     """Whether an input is a pattern rather than one thing."""
-    from pathlib import Path
-
     if item.source.startswith(("http://", "https://")):
         return False
     return any(mark in item.source for mark in "*?[") and (item.is_uri or not Path(item.source).exists())
@@ -276,7 +310,7 @@ def _fits_environment(request: JobRequest, key: str) -> bool:
 
 def _notes(request: JobRequest, native: Mapping[str, Any]) -> list[str]:
     step, notes = request.step, []
-    if request.spec.timeout is None:
+    if request.spec.timeout is None and step != "batch":
         notes.append(f"{step}: no timeout is set, so SageMaker ends the job after {_LONGEST // 3600} h")
     if request.spec.params and not native["HyperParameters"]:
         notes.append(f"{step}.params: too many or too long for SageMaker's description; the job gets them all the same")

@@ -21,7 +21,7 @@ _TAG_VALUE = re.compile(r"[^\w\s.:/=+\-@]", re.ASCII)
 def job_pattern(project: str | None) -> re.Pattern[str]:
     """Matches the names of a project's jobs; groups: project, step, number of the try."""
     name = "[a-z][a-z0-9-]*?" if project is None else re.escape(project)
-    return re.compile(rf"({name})-(prepare|train|evaluate)-[0-9a-f]{{10}}(?:-([0-9]+))?")
+    return re.compile(rf"({name})-(prepare|train|evaluate|batch)-[0-9a-f]{{10}}(?:-([0-9]+))?")
 
 
 def tries(name: str) -> re.Pattern[str]:

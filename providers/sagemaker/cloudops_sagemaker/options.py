@@ -47,7 +47,7 @@ class SageMakerTarget(Strict):
 
 
 class SageMakerJobOptions(Strict):
-    """``overrides.sagemaker.prepare``, ``.train`` and ``.evaluate``."""
+    """``overrides.sagemaker.prepare``, ``.train``, ``.evaluate`` and ``.batch``."""
 
     instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.xlarge, over resources")
     input_mode: Literal["File", "FastFile"] = Field("File", description="Copy inputs first, or stream them as read")
@@ -92,4 +92,5 @@ class SageMakerOverrides(Strict):
     prepare: SageMakerJobOptions | None = None
     train: SageMakerJobOptions | None = None
     evaluate: SageMakerJobOptions | None = None
+    batch: SageMakerJobOptions | None = None
     deploy: SageMakerDeployOptions | None = None

@@ -74,6 +74,9 @@ def matching(storage: Storage, item: Input) -> list[object]:
 
 
 def _code(storage: Storage, request: JobRequest, layout: Layout) -> None:
+    if request.code.digest == jobs.NO_CODE:
+        storage.put(layout.code(jobs.NO_CODE) / "code.tar", b"\0" * 1024)  # a tar without a file
+        return
     storage.upload_all(layout.code(request.code.digest), {"code.tar": request.code.archive})
 
 

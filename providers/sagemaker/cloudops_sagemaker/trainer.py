@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import Conflict, NotFound
-from cloudops.provider import JobRequest, ModelInfo, Plan, Trainer
+from cloudops.provider import BatchRequest, JobRequest, ModelInfo, Plan, Trainer
 from cloudops.refs import Listed, LogLine, MetricPoint, Phase, Ref, Status
 
 from . import logs, names
 from .errors import is_kind, translated
-from .jobs import Prepared, Where, prepare, shown
+from .jobs import Prepared, Where, of_batch, prepare, shown
 from .logs import Logs
 from .names import Layout, Place
 from .statuses import job_phase, job_status, restarts, seconds
@@ -40,11 +40,18 @@ class SageMakerTrainer(Trainer):
 
     def plan(self, request: JobRequest) -> Plan:
         """See :class:`cloudops.provider.Trainer`."""
+        return self._planned(request, None)
+
+    def plan_batch(self, request: BatchRequest) -> Plan:
+        """See :class:`cloudops.provider.Trainer`."""
+        return self._planned(*of_batch(request))
+
+    def _planned(self, request: JobRequest, predictor: str | None) -> Plan:
         from .runtime import runtime_name
 
         with translated("plan", request.name):
             where = self._where(request.lineage.project)
-            prepared = prepare(request, where, runtime_name())
+            prepared = prepare(request, where, runtime_name(), predictor)
             creates = [f"training job {request.name} in {self._client.scope}"]
             bucket = self._client.bucket
             if not self._storage.has_bucket(bucket):
@@ -55,13 +62,20 @@ class SageMakerTrainer(Trainer):
 
     def submit(self, request: JobRequest) -> Ref:
         """See :class:`cloudops.provider.Trainer`."""
+        return self._submit(request, None)
+
+    def batch(self, request: BatchRequest) -> Ref:
+        """See :class:`cloudops.provider.Trainer`."""
+        return self._submit(*of_batch(request))
+
+    def _submit(self, request: JobRequest, predictor: str | None) -> Ref:
         from .runtime import runtime_name
         from .staging import stage
 
         ref = self._client.ref("jobs", request.name)
         with translated("submit", ref):
             where = self._where(request.lineage.project)
-            prepared = prepare(request, where, runtime_name())
+            prepared = prepare(request, where, runtime_name(), predictor)
             if self._described(request.name) is not None:
                 return ref
             self._storage.ensure(self._client.bucket)
