@@ -395,7 +395,7 @@ class SageMakerDeployer(Deployer):
             ],
         }
         own = self._endpoints.config(before.text) or {}
-        for key in ("DataCaptureConfig", "KmsKeyId"):
+        for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):
             if key in own:
                 config[key] = own[key]
         self._endpoints.create(
