@@ -121,3 +121,57 @@ def test_a_model_beside_outputs_is_a_folder_and_served(root: Path, opened: list[
     endpoint = session.deploy(deployment("folders", None), model=trained.model().uri)
     endpoint.wait(60)
     assert endpoint.predict([[1, 2]]) == [15.0]
+
+
+def test_a_split_can_be_gone_back_to(root: Path, opened: list[Session]) -> None:
+    """A deployment deletes what the endpoint cannot go back to, and nothing that still serves."""
+    import boto3
+
+    session = session_with(opened, root, "splits")
+    versions = []
+    for model in ("two", "three"):
+        endpoint = session.deploy(deployment("splits", model))
+        endpoint.wait(60)
+        versions += endpoint.status().traffic
+    endpoint.traffic(dict.fromkeys(versions, 50.0))
+    endpoint.wait(60)
+    session.deploy(deployment("splits", "five")).wait(60)
+    endpoint.rollback()
+    endpoint.wait(60)
+    assert endpoint.status().traffic == dict.fromkeys(versions, 50.0)
+    assert [endpoint.predict([[1, 0]], version=version) for version in versions] == [[2], [3]]
+    session.deploy(deployment("splits", "two")).wait(60)
+    session.deploy(deployment("splits", "three")).wait(60)
+    sagemaker = boto3.client("sagemaker")
+    assert len(sagemaker.list_models(NameContains="splits-")["Models"]) == 2
+    assert len(sagemaker.list_endpoint_configs(NameContains="splits-")["EndpointConfigs"]) == 2
+
+
+def test_nothing_is_left_but_code_and_data(root: Path, opened: list[Session]) -> None:
+    import boto3
+
+    environ = {"CONTRACT_SECRET": "swordfish"}
+    configure(root, name="leftovers")
+    session = cloudops.connect(provider="sagemaker", root=root, environ=environ)
+    trained = session.train(job("model", "2", secrets=["CONTRACT_SECRET"], inputs={"table": "data/part-1.csv"}))
+    trained.wait(60)
+    spec = deployment("leftovers", None, secrets=["CONTRACT_SECRET"], capture={"sample": "100%"}, max_replicas=2)
+    endpoint = session.deploy(spec, model=trained.model().uri)
+    endpoint.wait(60)
+    canary = {"canary": "50%", "bake": "1s"}
+    session.deploy(deployment("leftovers", "three", max_replicas=2, traffic=canary)).wait(60)
+    session.down()
+    s3 = boto3.client("s3")
+    bucket = f"sagemaker-us-east-1-{boto3.client('sts').get_caller_identity()['Account']}"
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="cloudops/leftovers/")["Contents"]]
+    assert {key.split("/")[2] for key in keys} == {"code", "data"}
+    assert (
+        boto3.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": ["cloudops/"]}])["SecretList"]
+        == []
+    )
+    alarms = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix="cloudops-leftovers")
+    assert alarms["MetricAlarms"] == []
+    scaling = boto3.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    assert [item for item in scaling["ScalableTargets"] if "leftovers" in item["ResourceId"]] == []
+    groups = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/sagemaker/Endpoints/leftovers")
+    assert groups["logGroups"] == []
