@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudops_sagemaker.emulator import SageMakerEmulator
+
 from cloudops.offline.clock import Clock
 from cloudops.offline.emulator import Surroundings
 from cloudops.offline.faults import Faults
-from cloudops_sagemaker.emulator import SageMakerEmulator
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/cloudops-sagemaker"

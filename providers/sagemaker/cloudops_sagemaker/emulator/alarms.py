@@ -42,6 +42,10 @@ class Board:
     history: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     last: float | None = None
 
+    def __reduce__(self) -> tuple[type[Any], tuple[()]]:
+        """It is not kept between two starts of an emulator: the next one begins with the alarms as they are."""
+        return type(None), ()
+
     def catch_up(self, now: float) -> None:
         """Evaluate at every moment up to ``now`` that was not looked at yet."""
         with self.lock:
@@ -82,13 +86,16 @@ class Board:
 
 def board_of(backend: Any) -> Board:
     """The board of moto's CloudWatch of a region."""
-    found: Board = backend.__dict__.setdefault("_cloudops_board", Board(backend))
+    found: Board | None = backend.__dict__.get("_cloudops_board")
+    if found is None:
+        found = backend.__dict__.setdefault("_cloudops_board", Board(backend))
+    assert found is not None
     return found
 
 
 def board(region: Region) -> Board:
     """The alarms of a region."""
-    from moto.cloudwatch import cloudwatch_backends
+    from moto.cloudwatch.models import cloudwatch_backends
 
     return board_of(cloudwatch_backends[region.account][region.name])
 
@@ -135,7 +142,8 @@ def datapoints(kept: Store, alarm: Any, now: float) -> list[float | None]:
     times = [start + period * number for number in range(count)]
     if not alarm.metric_data_queries:
         name = key(alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions))
-        points = _points(kept, name, start, now, period, alarm.statistic or alarm.extended_statistic)
+        statistic = alarm.statistic or alarm.extended_statistic
+        points: Mapping[float, float] = _points(kept, name, start, now, period, statistic)
     else:
         points = _queried(kept, alarm, start, now, period, times)
     by_place = {round((moment - start) / period): value for moment, value in points.items()}

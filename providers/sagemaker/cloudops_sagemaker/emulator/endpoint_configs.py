@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import aws, models
-from .summaries import listed
-from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
+from .summaries import listed
+from .tags import tags_of
 
 KIND = "endpoint-config"
 _SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)

@@ -9,10 +9,10 @@ from . import deployments, endpoint_configs, hosting
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
-from .summaries import listed
-from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
+from .summaries import listed
+from .tags import tags_of
 
 KIND = "endpoint"
 _AT_REST = frozenset({"InService", "Failed", "OutOfService", "UpdateRollbackFailed"})

@@ -1,4 +1,4 @@
-"""One request to a variant's container: an instance is found, asked, and asked again elsewhere where it has vanished."""
+"""One request to a variant's container: an instance is found and asked, and another one where it has vanished."""
 
 from __future__ import annotations
 

@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cloudwatch_layer import store
+from .cloudwatch_store import key
+
 if TYPE_CHECKING:
     from .region import Region
 
@@ -63,15 +66,9 @@ def put_metrics(
     region: Region, namespace: str, dimensions: Mapping[str, str], values: Iterable[tuple[str, float, float, str]]
 ) -> None:
     """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each."""
-    from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
-
-    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    data = [
-        MetricDatum(namespace, name, value, named, datetime.fromtimestamp(time, UTC).replace(tzinfo=None), unit)
-        for name, value, time, unit in values
-    ]
-    with region.lock:
-        cloudwatch_backends[region.account][region.name].metric_data.extend(data)
+    kept, ahead = store(region), region.clock.ahead
+    for name, value, time, unit in values:
+        kept.add(key(namespace, name, dimensions), time, time + ahead, {value: 1}, unit)
 
 
 @functools.cache
