@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Seconds between evaluations where time was passed over, and how many there are at most.
 _STEP, _STEPS = 10.0, 400
+_making = threading.Lock()
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -88,8 +89,10 @@ def board_of(backend: Any) -> Board:
     """The board of moto's CloudWatch of a region."""
     found: Board | None = backend.__dict__.get("_cloudops_board")
     if found is None:
-        found = backend.__dict__.setdefault("_cloudops_board", Board(backend))
-    assert found is not None
+        # Of two threads at once the first one's is used; None is what an earlier start has left.
+        with _making:
+            found = backend.__dict__.get("_cloudops_board") or Board(backend)
+            backend.__dict__["_cloudops_board"] = found
     return found
 
 

@@ -152,7 +152,6 @@ class Store:
 def key(namespace: str, name: str, dimensions: Iterable[Any] | Mapping[str, str] = ()) -> Key:
     """The key of a series; dimensions as a mapping or as the API has them."""
     if isinstance(dimensions, Mapping):
-        pairs = [(str(one), str(value)) for one, value in dimensions.items()]
-    else:
-        pairs = [(str(pair["Name"]), str(pair["Value"])) for pair in dimensions]
-    return namespace, name, tuple(sorted(pairs))
+        return namespace, name, tuple(sorted((str(one), str(value)) for one, value in dimensions.items()))
+    given: list[Any] = list(dimensions)
+    return namespace, name, tuple(sorted((str(one["Name"]), str(one["Value"])) for one in given))

@@ -67,6 +67,7 @@ def exchange(
             try:
                 answer = opened.__enter__()
             except Unreachable:
+                replica.doubt()
                 if attempt == _ATTEMPTS:
                     raise
                 continue

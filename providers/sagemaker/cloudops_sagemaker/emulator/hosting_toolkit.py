@@ -34,7 +34,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import hosting_formats as formats  # type: ignore[import-not-found]  # beside this file; never imported as part of a package
+# Beside this file: it is never imported as part of a package.
+import hosting_formats as formats  # type: ignore[import-not-found]
 import hosting_requirements as requirements  # type: ignore[import-not-found]
 
 _HOOKS = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
