@@ -44,6 +44,17 @@ def test_everything_is_there_again(tmp_path):
         again.close()
 
 
+def test_a_job_that_waited_for_a_worker_has_failed_afterwards(tmp_path):
+    rig = Rig(tmp_path, keep=True)
+    names = [rig.submit("sleep 600") for _ in range(12)]
+    rig.close()
+    again = Rig(tmp_path, keep=True, fresh=False)
+    try:
+        assert {again.describe(name)["TrainingJobStatus"] for name in names} == {"Failed"}
+    finally:
+        again.close()
+
+
 def test_state_of_other_versions_is_refused(tmp_path):
     import pickle
 

@@ -63,7 +63,7 @@ def log_stream(region: Region, group: str, name: str) -> Any:
 def put_metrics(
     region: Region, namespace: str, dimensions: Mapping[str, str], values: Iterable[tuple[str, float, float, str]]
 ) -> None:
-    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each; those that are no number are not."""
+    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each; no infinities."""
     from moto.cloudwatch.models import cloudwatch_backends
 
     named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
