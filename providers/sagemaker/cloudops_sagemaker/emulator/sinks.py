@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import bisect
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from .cloudwatch_layer import store
-from .cloudwatch_store import key
 
 if TYPE_CHECKING:
     from .region import Region
@@ -65,10 +63,24 @@ def log_stream(region: Region, group: str, name: str) -> Any:
 def put_metrics(
     region: Region, namespace: str, dimensions: Mapping[str, str], values: Iterable[tuple[str, float, float, str]]
 ) -> None:
-    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each."""
-    kept, ahead = store(region), region.clock.ahead
-    for name, value, time, unit in values:
-        kept.add(key(namespace, name, dimensions), time, time + ahead, {value: 1}, unit)
+    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each; no infinities."""
+    from moto.cloudwatch.models import cloudwatch_backends
+
+    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    data: list[dict[str, Any]] = [
+        {
+            "MetricName": name,
+            "Value": value,
+            "Timestamp": datetime.fromtimestamp(time, UTC).replace(tzinfo=None),
+            "Unit": unit,
+            "Dimensions": named,
+        }
+        for name, value, time, unit in values
+        if math.isfinite(value)
+    ]
+    if data:
+        with region.lock:
+            cloudwatch_backends[region.account][region.name].put_metric_data(namespace, data)
 
 
 @functools.cache
