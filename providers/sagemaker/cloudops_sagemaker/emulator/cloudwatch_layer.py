@@ -125,8 +125,6 @@ def _get_all_metrics(self: Any) -> list[Any]:
 def _put_metric_alarm(self: Any, name: str, *arguments: Any, **options: Any) -> Any:
     from moto.cloudwatch.exceptions import ValidationError
 
-    if options.get("rule"):
-        raise ValidationError("composite alarms are not emulated by the offline cloud; use metric alarms")
     if options.get("threshold_metric_id"):
         raise ValidationError("anomaly detection alarms are not emulated by the offline cloud; give a Threshold")
     board = alarms.board_of(self)

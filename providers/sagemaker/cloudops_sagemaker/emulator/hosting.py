@@ -55,8 +55,10 @@ class Attendant:
         threading.Thread(target=self._attend, name=f"hosting-{region.name}", daemon=True).start()
 
     def end(self) -> None:
-        """Stop."""
+        """Stop, after a last look at everything."""
         self._ended.set()
+        for hosted in all_hosted(self._region.all("endpoint")):
+            self.collect(hosted)
 
     def collect(self, hosted: Hosted) -> None:
         """See :func:`collect`."""
