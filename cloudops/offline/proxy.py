@@ -1,12 +1,15 @@
 """The proxy: real host names in, emulators' answers out, and everybody else refused.
 
 ``CONNECT host:443`` and plain requests with an absolute address go to the emulator of the host; requests without a
-host are for the control API. It listens on 127.0.0.1 alone.
+host are for the control API. It listens on 127.0.0.1 alone, and asks for a password there: whoever may start a job in
+an offline cloud runs what he likes as the user whose cloud it is, and other users of a machine share its loopback.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import socket
 import socketserver
 import ssl
@@ -48,6 +51,7 @@ class Proxy(ThreadingHTTPServer):
 
     Args:
         port: 0 for a free one.
+        password: what clients have to show, with the user ``cloudops``.
         authority: issues the certificates.
         emulators: who answers.
         egress: gets what is refused.
@@ -68,6 +72,7 @@ class Proxy(ThreadingHTTPServer):
         self,
         port: int,
         *,
+        password: str,
         authority: Authority,
         emulators: Emulators,
         egress: Egress,
@@ -75,6 +80,8 @@ class Proxy(ThreadingHTTPServer):
         clock: Clock,
         control: WSGIApplication,
     ) -> None:
+        self.password = password
+        self.expected = b"Basic " + base64.b64encode(f"cloudops:{password}".encode())
         self.authority = authority
         self.emulators = emulators
         self.egress = egress
@@ -92,6 +99,11 @@ class Proxy(ThreadingHTTPServer):
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def address(self) -> str:
+        """What clients take for the proxy's address: with the password."""
+        return f"http://cloudops:{self.password}@127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients come and go as they like; what else goes wrong is a bug of ours."""
@@ -140,15 +152,23 @@ class Connection(BaseHTTPRequestHandler):
 
     def _dispatch(self) -> None:
         target = self.requestline.split()[1]  # as sent: http.server takes slashes away
-        if self.command == "CONNECT":
-            self._connect(target)
-        elif self.tunnel is not None:
+        if self.tunnel is not None:
             scheme, host, port = self.tunnel
             self._serve(scheme, host, port, target)
-        elif "://" in target:
-            self._absolute(target)
+        elif self.command == "CONNECT" or "://" in target:
+            self._proxied(target)
         else:
             self._answer(self.proxy.control, self._environ("http", f"127.0.0.1:{self.proxy.server_port}", target))
+
+    def _proxied(self, target: str) -> None:
+        given = self.headers.get("Proxy-Authorization", "")
+        del self.headers["Proxy-Authorization"]
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), self.proxy.expected):
+            self._answer(exchange.unknown_client, self._environ("http", "127.0.0.1", "/"))
+        elif self.command == "CONNECT":
+            self._connect(target)
+        else:
+            self._absolute(target)
 
     def _absolute(self, target: str) -> None:
         try:

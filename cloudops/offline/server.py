@@ -74,6 +74,7 @@ class Server:
         self.emulators = control.emulators = Emulators(kinds, self._surroundings, self._kept)
         self.proxy = _bound(
             settings.port,
+            password=secrets.token_urlsafe(16),
             authority=self.authority,
             emulators=self.emulators,
             egress=egress,
@@ -82,9 +83,11 @@ class Server:
             control=control,
         )
         environments = [kind.environment(self._own_folder(kind, "client")) for kind in kinds]
-        control.environment = client(self.proxy.url, self.authority.certificate, record, environments)
+        control.environment = client(
+            self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
+        )
         self._network = network(
-            self.proxy.url,
+            self.proxy.address,
             self.authority.certificate,
             folder,
             indexes.variables(os.environ, self.authority.certificate, folder / "ca" / "with-roots.pem"),
