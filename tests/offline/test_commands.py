@@ -121,6 +121,21 @@ def test_ctrl_c_while_it_starts_leaves_nothing(shell: Shell, tmp_path: Path, mom
     until(lambda: not [process for process in psutil.process_iter() if _is_of(process, tmp_path)])
 
 
+@pytest.mark.parametrize("moment", ["lock", "server.log", "server.json"])
+def test_ctrl_c_while_they_start_in_the_background_leaves_none_or_one_that_is_found(shell: Shell, moment: str) -> None:
+    shell.environ["TMPDIR"] = str(shell.folder / "tmp")
+    (shell.folder / "tmp").mkdir()
+    start = shell.start("offline", "start", start_new_session=True)
+    until(lambda: [*shell.folder.rglob(moment)])
+    os.killpg(start.pid, signal.SIGINT)
+    _, err = start.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert start.returncode in (0, 130, -signal.SIGINT)  # it was done, and Python at its end
+    shell.run("offline", "stop")
+    until(lambda: not list((shell.folder / "tmp").iterdir()))
+    until(lambda: not [process for process in psutil.process_iter() if _is_of(process, shell.folder)])
+
+
 def _is_of(process: psutil.Process, folder: Path) -> bool:
     try:
         return str(folder / "tmp") in " ".join(process.cmdline())
