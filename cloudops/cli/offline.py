@@ -244,7 +244,8 @@ def _summary(cloud: dict[str, Any]) -> str:
         return str(cloud["problem"])
     if not cloud["running"]:
         return "not asked for anything so far"
-    return f"{len(cloud['resources'])} resources"
+    count = len(cloud["resources"])
+    return "1 resource" if count == 1 else f"{count} resources"
 
 
 def _row(resource: dict[str, Any], now: float) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from .ca import Authority
 from .clock import Clock
 from .control import Control
 from .egress import Egress
-from .emulator import Surroundings
+from .emulator import Environment, Surroundings
 from .emulators import Emulators, Kind, installed, named
 from .environment import client, network
 from .faults import Faults
@@ -82,7 +82,7 @@ class Server:
             clock=self.clock,
             control=control,
         )
-        environments = [kind.environment(self._own_folder(kind, "client")) for kind in kinds]
+        environments = [found for kind in kinds if (found := self._environment(kind)) is not None]
         control.environment = client(
             self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
         )
@@ -130,6 +130,16 @@ class Server:
         if self._keep:
             with contextlib.suppress(OSError):
                 write_json(self.folder / "clock.json", {"ahead": self.clock.ahead})
+
+    def _environment(self, kind: Kind) -> Environment | None:
+        """What an emulator asks of clients; one that cannot tell is a problem, and no reason to have none of them."""
+        try:
+            return kind.environment(self._own_folder(kind, "client"))
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.problems.append(f"the offline cloud {kind.name} names no environment: {reason}")
+            return None
 
     def _surroundings(self, kind: Kind) -> Surroundings:
         folder = self._own_folder(kind, "cloud")
