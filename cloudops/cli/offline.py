@@ -47,7 +47,7 @@ def _server_options(function: Function) -> Function:
     return function
 
 
-@offline.command(context_settings={"ignore_unknown_options": False})
+@offline.command()
 @_server_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: Sequence[str], **given: Any) -> int:
