@@ -32,6 +32,10 @@ class ServiceError(Exception):
         self.members = members
 
 
+class NotOurs(Exception):
+    """What a request is about is none of ours: moto answers it."""
+
+
 def invalid(message: str) -> ServiceError:
     """A ``ValidationException``."""
     return ServiceError("ValidationException", message)
