@@ -11,7 +11,7 @@ import click
 
 from . import completing
 from .interrupts import Interrupted
-from .options import command_line, file_option, find, project_options, project_session, seconds
+from .options import command_line, file_option, find, offline_option, project_options, project_session, seconds
 from .output import age, document, document_of_items, table, wants_json
 from .progress import progress
 
@@ -78,6 +78,7 @@ def wait(what: str | None, timeout: str | None, **options: Any) -> None:
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines so far.")
 @click.option("-t", "--timestamps", is_flag=True, help="With the time of each line.")
 @file_option("--file")
+@offline_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: a list of lines.")
 def logs(what: str | None, follow: bool, tail: int | None, timestamps: bool, output: str, **options: Any) -> None:
     """Print what a job or an endpoint printed; by default the project's newest job."""

@@ -50,6 +50,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "rollback": ("endpoints", "Give all traffic back to the version before."),
         "down": ("endpoints", "Delete everything that the project created."),
     },
+    "Without a cloud": {
+        "offline": ("offline", "Run the clouds on this machine, emulated."),
+    },
 }
 
 

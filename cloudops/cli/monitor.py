@@ -14,7 +14,7 @@ from cloudops.errors import ConfigError
 from cloudops.projectfile import chosen
 
 from . import completing
-from .options import project_options, project_session, relative, seconds
+from .options import go_offline, project_options, project_session, relative, seconds
 from .output import document, wants_json
 from .progress import progress
 from .streams import ReaderGone
@@ -76,6 +76,7 @@ def _what_to_check(
     endpoint: str | None, given: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Session, MonitorSpec | None]:
     if endpoint is not None and "://" in endpoint and not _has_project(options):
+        go_offline(options)
         return _without_project(endpoint, given)
     session = project_session(options)
     return session, _changed(session, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from cloudops.errors import ConfigError, NotFound
 
 from . import completing
 from .interrupts import program
+from .output import note
 
 if TYPE_CHECKING:
     from cloudops.config import Config
@@ -39,8 +41,13 @@ def file_option(*flags: str) -> Callable[[Function], Function]:
     )
 
 
+offline_option = click.option(
+    "--offline", is_flag=True, help="In the offline clouds, which are started where none run; see docs/offline.md."
+)
+
+
 def project_options(function: Function) -> Function:
-    """``-f``, ``--provider``, ``--target``, ``--set`` and ``-o``."""
+    """``-f``, ``--provider``, ``--target``, ``--set``, ``--offline`` and ``-o``."""
     decorators = [
         file_option("-f", "--file"),
         click.option(
@@ -62,6 +69,7 @@ def project_options(function: Function) -> Function:
             multiple=True,
             help="Change a value of the file, such as train.params.lr=0.2; may be repeated.",
         ),
+        offline_option,
         output_option,
     ]
     for decorator in reversed(decorators):
@@ -73,6 +81,7 @@ def load_config(options: dict[str, Any]) -> Config:
     """The configuration that the options of :func:`project_options` name."""
     from cloudops.config import load
 
+    go_offline(options)
     if options.get("file") == "":
         raise ConfigError("-f: expected the path of a project file, got nothing")
     return load(
@@ -81,6 +90,22 @@ def load_config(options: dict[str, Any]) -> Config:
         target=options.get("target"),
         assignments=options.get("assignments") or (),
     )
+
+
+def go_offline(options: dict[str, Any]) -> None:
+    """Lead this process to the offline clouds, where ``--offline`` was given; says so where they are started for it.
+
+    A completion starts none.
+    """
+    if not options.get("offline"):
+        return
+    from cloudops.offline import joining
+
+    started = joining.join(start="_CLOUDOPS_COMPLETE" not in os.environ)
+    if started is not None:
+        for problem in started:
+            note(f"! {problem}")
+        note(f"offline clouds run in the background from now on; `{program()} offline stop` ends them")
 
 
 def project_session(options: dict[str, Any]) -> Session:
@@ -102,6 +127,7 @@ def find(text: str | None, options: dict[str, Any], *, kind: str | None = None) 
     from cloudops.handles import Endpoint, attach, handle
 
     if text is not None and "://" in text:
+        go_offline(options)
         found = attach(text)
         if kind == "endpoints" and not isinstance(found, Endpoint):
             raise ConfigError(f"{text} is not an endpoint's URI")
@@ -135,7 +161,9 @@ def command_line(command: str, uri: str) -> str:
     """A command with a URI, as one types it."""
     import shlex
 
-    return f"{program()} {command} {shlex.quote(uri)}"
+    context = click.get_current_context(silent=True)
+    offline = " --offline" if context is not None and context.params.get("offline") else ""
+    return f"{program()} {command}{offline} {shlex.quote(uri)}"
 
 
 def relative(path: str | Path) -> str:

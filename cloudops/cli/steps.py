@@ -237,6 +237,7 @@ def _place(options: dict[str, Any]) -> str:
     """The flags that say which project is meant and where it runs, as they were given."""
     given = {name: options.get(name) for name in ("file", "provider", "target")}
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words += ["--offline"] if options.get("offline") else []
     return f" {shlex.join(words)}" if words else ""
 
 

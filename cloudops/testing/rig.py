@@ -67,6 +67,10 @@ class Rig:
     bake: float = 2.0
     #: Seconds that a version which never becomes ready is given.
     readiness: float = 20.0
+    #: The provider's own options of a deployment under which load adds a replica soon, and the seconds of its own
+    #: time that pass between two bursts of load, where the rig has a clock of its own.
+    scaling: Mapping[str, Any] = MappingProxyType({})
+    between_bursts: float = 0.0
     #: Whether a job that prints 100 MB is part of the contract here.
     big_logs: bool = False
 

@@ -142,7 +142,8 @@ class TrainLife(Contract):
 
     @requires(Capability.CHECKPOINTS)
     def test_an_interrupted_job_goes_on_from_its_checkpoint(self, rig: Rig) -> None:
-        running = rig.session().train(job("resume", "sleep"))
+        spot = {"use_spot": True} if rig.support(Capability.SPOT).ok else {}  # some interrupt no other machines
+        running = rig.session().train(job("resume", "sleep", resources=spot))
         rig.printed(running, "asleep")
         with rig.inject(Fault.INTERRUPTION, running.ref):
             running.wait(rig.timeout, poll=rig.poll)

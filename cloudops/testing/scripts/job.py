@@ -27,7 +27,8 @@ def nothing() -> None:
 
 def dump(*arguments: str) -> None:
     """Tell what was given; of secrets only their digests. Writes to every folder that a job may write to."""
-    secrets = {key: hashlib.sha256(os.environ[key].encode()).hexdigest() for key in os.environ if "SECRET" in key}
+    names = [key for key in os.environ if key.startswith("CONTRACT_") and "SECRET" in key]
+    secrets = {key: hashlib.sha256(os.environ[key].encode()).hexdigest() for key in names}
     given = {key: value for key, value in os.environ.items() if key.startswith(("CLOUDOPS_", "CONTRACT_"))}
     say(arguments=arguments, params=json.loads(os.environ["CLOUDOPS_PARAMS"]), environ=given, secrets=secrets)
     for key in ("MODEL_DIR", "OUTPUT_DIR", "CHECKPOINT_DIR"):

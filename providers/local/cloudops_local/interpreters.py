@@ -10,20 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cloudops import frameworks
 from cloudops.errors import ConfigError
 
 from .layout import cache
-
-#: Framework to the distribution that brings it, and what the clouds' images have beside it.
-FRAMEWORKS = {
-    "sklearn": ("scikit-learn", ("joblib", "numpy", "pandas", "scipy")),
-    "xgboost": ("xgboost", ("numpy", "pandas", "scikit-learn", "scipy")),
-    "pytorch": ("torch", ("numpy", "pandas", "scikit-learn")),
-    "tensorflow": ("tensorflow", ("numpy",)),
-    "lightgbm": ("lightgbm", ("numpy", "pandas", "scikit-learn")),
-    "onnx": ("onnxruntime", ("numpy",)),
-}
-
 
 #: What the runtime inside a job runs on.
 _OLDEST = (3, 9)
@@ -81,9 +71,8 @@ def choose(step: str, framework: str | None, requirements: str | None, python: s
         hint = "give the index with its credentials in UV_INDEX_URL or PIP_INDEX_URL"
         error = ConfigError("a line holds credentials, which would be stored", hint=hint)
         raise error.at(step, "requirements")
-    if wanted is not None:
-        distribution, version = wanted
-        lines = [f"{distribution}=={version}.*", *FRAMEWORKS[_name(framework)][1], *lines]
+    if framework is not None:
+        lines = [*frameworks.requirements(framework), *lines]
     try:
         built = environment(lines, cache_dir=cache(), python=python or sys.executable)
     except ValueError as error:
@@ -96,16 +85,14 @@ def choose(step: str, framework: str | None, requirements: str | None, python: s
 def _framework(step: str, framework: str | None) -> tuple[str, str] | None:
     if framework is None:
         return None
-    if _name(framework) not in FRAMEWORKS:
+    name, version = frameworks.split(framework)
+    if name not in frameworks.DISTRIBUTIONS:
         from cloudops.suggest import nearest
 
-        hint = nearest(_name(framework), FRAMEWORKS) or f"known here: {', '.join(FRAMEWORKS)}; or use requirements"
+        known = frameworks.DISTRIBUTIONS
+        hint = nearest(name, known) or f"known here: {', '.join(known)}; or use requirements"
         raise ConfigError(f"local does not know {framework!r}", hint=hint).at(step, "framework")
-    return FRAMEWORKS[_name(framework)][0], framework.partition("@")[2]
-
-
-def _name(framework: str | None) -> str:
-    return (framework or "").partition("@")[0]
+    return frameworks.DISTRIBUTIONS[name][0], version
 
 
 def _satisfied(distribution: str, version: str, python: str | None) -> bool:

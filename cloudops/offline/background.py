@@ -1,0 +1,69 @@
+"""This user's offline clouds in the background: one server at most, found by its record."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from cloudops.errors import CloudopsError, ConfigError
+
+from .client import Client, of_background
+from .launch import launch
+from .record import background, exclusive
+from .settings import Settings
+
+#: Seconds that a server gets for ending what it runs.
+_PATIENCE = 30.0
+
+
+def start(settings: Settings) -> tuple[Client, list[str]]:
+    """The server in the background, started now where none runs; of two calls at once, one starts it.
+
+    Returns:
+        The server, and the providers whose clouds it could not load, one line each.
+
+    Raises:
+        ConfigError: one runs with other settings, or these cannot be met.
+        MissingDependency: the extra ``offline`` is not installed.
+    """
+    path = background()
+    with exclusive(path):
+        running = of_background()
+        if running is None:
+            path.unlink(missing_ok=True)  # that of a server that was killed
+            launched = launch(settings, record=path)
+            return Client(launched.record), launched.problems
+    if settings != Settings() and running.record.settings != settings.to_json():
+        raise ConfigError(
+            f"offline clouds run already, at {running.record.url} and with other settings",
+            hint="`cloudops offline stop` ends them",
+        )
+    return running, []
+
+
+def stop() -> bool:
+    """End the server in the background and wait until it is gone; whether there was one.
+
+    Raises:
+        CloudopsError: it does not end.
+    """
+    path = background()
+    with exclusive(path):
+        running = of_background()
+        if running is not None:
+            with contextlib.suppress(CloudopsError):  # it was just ending
+                running.post("stop")
+            _wait(running)
+        path.unlink(missing_ok=True)
+        return running is not None
+
+
+def _wait(running: Client) -> None:
+    process = running.record.process
+    deadline = time.monotonic() + _PATIENCE
+    while process.alive():
+        if time.monotonic() > deadline:
+            raise CloudopsError(
+                f"the offline clouds (process {process.pid}) do not end", hint=f"kill {process.pid} ends them"
+            )
+        time.sleep(0.02)

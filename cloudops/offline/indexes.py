@@ -1,0 +1,120 @@
+"""The package indexes that pip and uv use on this machine: jobs reach them directly, as the one exception.
+
+An emulated job installs its requirements like a real one. Which hosts that takes is read from where pip and uv read
+it, as far as it names hosts; credentials for an index are passed on with its address.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import ssl
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_DEFAULT = ("pypi.org", "files.pythonhosted.org")
+_MAIN = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
+_MORE = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS")
+
+
+def hosts(environ: Mapping[str, str]) -> list[str]:
+    """The hosts of the package indexes, PyPI's where no other one is the main index."""
+    main = [value for name in _MAIN if (value := environ.get(name))]
+    more = [value for name in _MORE if (value := environ.get(name))]
+    for section in _pip_settings(environ):
+        main += [section["index-url"]] if "index-url" in section else []
+        more += [section[key] for key in ("extra-index-url", "find-links") if key in section]
+    for index in _uv_indexes(environ):
+        (main if index.get("default") else more).append(str(index.get("url", "")))
+    found = [host for value in main for host in _hosts(value)]
+    others = [host for value in more for host in _hosts(value)]
+    return list(dict.fromkeys([*(found or _DEFAULT), *others]))
+
+
+def variables(environ: Mapping[str, str], certificate: Path, bundle: Path) -> dict[str, str]:
+    """What lets pip and uv inside a job reach the indexes: the caller's settings, and the roots that he trusts.
+
+    Args:
+        environ: the caller's.
+        certificate: of the offline clouds' authority.
+        bundle: the file to be written, with that and those roots: uv has no variable of its own for them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    bundle.write_text(certificate.read_text(encoding="ascii") + _roots(environ), encoding="utf-8")
+    settings = {name: value for name, value in environ.items() if name.startswith(("PIP_", "UV_"))}
+    return {**settings, "PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
+
+
+def _roots(environ: Mapping[str, str]) -> str:
+    """The roots that this machine trusts, by the first of the files where they may lie."""
+    named = [environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
+    for path in [*named, ssl.get_default_verify_paths().cafile, _certifi()]:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if path:
+                return Path(path).read_text(encoding="utf-8")
+    return ""
+
+
+def _certifi() -> str | None:
+    with contextlib.suppress(ImportError):
+        from importlib.util import find_spec
+
+        for name in ("certifi", "pip._vendor.certifi"):
+            spec = find_spec(name)
+            if spec is not None and spec.origin:
+                return str(Path(spec.origin).with_name("cacert.pem"))
+    return None
+
+
+def _hosts(value: str) -> Iterator[str]:
+    for word in value.split():
+        address = word.split("=", 1)[1] if "=" in word.partition("://")[0] else word  # uv: NAME=URL
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(address)
+            if parts.scheme in ("http", "https") and parts.hostname:
+                yield parts.hostname
+
+
+def _pip_settings(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    if environ.get("PIP_CONFIG_FILE") == os.devnull:
+        return
+    parser = configparser.RawConfigParser()
+    for path in _pip_files(environ):
+        with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
+            parser.read(path, encoding="utf-8")
+    for section in ("global", "install", "download"):
+        if parser.has_section(section):
+            yield dict(parser.items(section))
+
+
+def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(environ.get("HOME") or Path.home())
+    for folder in reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")):
+        yield Path(folder) / "pip" / "pip.conf"
+    yield Path("/etc/pip.conf")
+    yield home / ".pip" / "pip.conf"
+    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    if environ.get("VIRTUAL_ENV"):
+        yield Path(environ["VIRTUAL_ENV"]) / "pip.conf"
+    if environ.get("PIP_CONFIG_FILE"):
+        yield Path(environ["PIP_CONFIG_FILE"])
+
+
+def _uv_indexes(environ: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    home = Path(environ.get("HOME") or Path.home())
+    named = environ.get("UV_CONFIG_FILE")
+    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
+    for path in [Path(named)] if named else [Path("/etc/uv/uv.toml"), user]:
+        with contextlib.suppress(OSError, ValueError):
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            yield from settings.get("index", [])
+            for key, default in (("index-url", True), ("extra-index-url", False)):
+                values = settings.get("pip", {}).get(key, settings.get(key, []))
+                for value in [values] if isinstance(values, str) else values:
+                    yield {"url": value, "default": default}

@@ -1,0 +1,90 @@
+"""``cloudops check``: whether a run would work. Creates nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from cloudops.errors import AuthError, CloudopsError
+from cloudops.provider import CheckResult
+
+from . import images
+from .errors import translated
+from .storage import Storage
+
+if TYPE_CHECKING:
+    from .client import Client
+
+_TRUST = "sagemaker.amazonaws.com"
+
+
+def check(client: Client) -> list[CheckResult]:
+    """Region, credentials, role and its trust, bucket, images; each in turn, for the later need the earlier."""
+    results = []
+    for name, look in (
+        ("region", lambda: client.region),
+        ("credentials", lambda: f"{client.identity['Arn']} of account {client.account}"),
+    ):
+        results.append(_looked(name, look))
+        if not results[-1].ok:
+            return results
+    results.append(_looked("role", lambda: _role(client)))
+    results.append(_looked("bucket", lambda: _bucket(client)))
+    results.append(_looked("jobs", lambda: _jobs(client)))
+    results.append(_images())
+    return results
+
+
+def _looked(name: str, look: Callable[[], str]) -> CheckResult:
+    try:
+        with translated("check"):
+            return CheckResult(name, True, look())
+    except CloudopsError as error:
+        return CheckResult(name, False, error.message, error.hint or "see docs/sagemaker.md")
+
+
+def _role(client: Client) -> str:
+    arn = client.role
+    name = arn.rpartition("/")[2]
+    try:
+        with translated("look up the role", arn):
+            role: dict[str, Any] = client.service("iam").get_role(RoleName=name)["Role"]
+    except AuthError as error:
+        if client.settings.role == arn:  # an ARN works without; only its trust is not known
+            return f"{arn} (whether it trusts {_TRUST} cannot be seen: {error.code})"
+        raise
+    if not trusts(role.get("AssumeRolePolicyDocument", {})):
+        hint = f"add {_TRUST} to its trust policy"
+        raise AuthError(f"the role {arn} does not trust {_TRUST}", provider="sagemaker", hint=hint)
+    return f"{arn} trusts {_TRUST}"
+
+
+def trusts(document: Any) -> bool:
+    """Whether a trust policy lets SageMaker assume the role."""
+    policy = json.loads(unquote(document)) if isinstance(document, str) else document
+    statements = policy.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        if statement.get("Effect") == "Allow" and _TRUST in ([services] if isinstance(services, str) else services):
+            return True
+    return False
+
+
+def _bucket(client: Client) -> str:
+    there = Storage(client).has_bucket(client.bucket)
+    return f"{client.bucket} is there" if there else f"{client.bucket} will be created by the first run"
+
+
+def _jobs(client: Client) -> str:
+    client.sagemaker.list_training_jobs(MaxResults=1)
+    return f"SageMaker answers in {client.region}"
+
+
+def _images() -> CheckResult:
+    if images.available():
+        return CheckResult("images", True, "the table of SageMaker's images is installed")
+    hint = "pip install 'cloudops-ml[sagemaker-core]', or name an image in every step"
+    return CheckResult("images", False, "the table of SageMaker's images is not installed", hint)

@@ -1,0 +1,1 @@
+"""What runs inside SageMaker's containers beside cloudops.runtime: files of the standard library only, Python 3.9."""

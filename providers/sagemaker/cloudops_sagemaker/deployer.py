@@ -1,0 +1,456 @@
+"""Endpoints: a model, an endpoint configuration and an endpoint of SageMaker for each version."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cloudops.errors import Conflict, InvalidRequest, NotFound
+from cloudops.provider import Answer, Deployer, DeployRequest, Plan
+from cloudops.refs import Listed, LogLine, Phase, Ref, Status
+
+from . import alarms, scaling, serving
+from .endpoint_status import endpoint_status, live, phase_of, wanted
+from .endpoints import Endpoints
+from .errors import is_kind, translated
+from .jobs import Where
+from .logs import Logs, endpoint_group
+from .names import Layout, Place
+from .serving import ConfigName, Served
+from .statuses import seconds
+from .storage import Storage
+from .trainer import absent
+
+if TYPE_CHECKING:
+    from .client import Client
+
+#: Begins a line of a replica that cannot load its model, as in container/inference.py.
+_MARK = "cloudops could not load the model:"
+#: Seconds after which the log is looked at again.
+_LATE = 1.5
+
+
+class SageMakerDeployer(Deployer):
+    """See :class:`cloudops.provider.Deployer`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._storage = Storage(client)
+        self._endpoints = Endpoints(client)
+        self._logs = Logs(client)
+        #: Configurations whose scaling was seen to be registered.
+        self._scaling: set[str] = set()
+        #: Failures, by endpoint and time, of which the log says nothing.
+        self._silent: set[tuple[str, str]] = set()
+
+    # Creating
+
+    def plan(self, request: DeployRequest) -> Plan:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("plan", request.endpoint):
+            served = serving.prepare(request, self._where(request.project))
+            described = self._endpoints.described(request.endpoint)
+            before = self._before(request, described)
+            model = {**served.model, "PrimaryContainer": {**served.model["PrimaryContainer"], "ModelDataUrl": "..."}}
+            name = ConfigName.of(request, before, served.model["ModelName"])
+            config = serving.config_request(request, served, self._where(request.project), name, before)
+            native: dict[str, Any] = {"CreateModel": model, "CreateEndpointConfig": config}
+            verb = "UpdateEndpoint" if before else "CreateEndpoint"
+            native[verb] = {"EndpointName": request.endpoint, "EndpointConfigName": name.text}
+            if before:
+                native[verb]["DeploymentConfig"] = serving.deployment_config(request, alarms.name(request.endpoint))
+            if request.secrets:
+                native["secrets"] = dict.fromkeys(request.secrets, "***")
+            creates = self._creates(request, bool(described))
+        return Plan(creates, json.loads(json.dumps(native)), notes=served.notes, cost=served.cost)
+
+    def _creates(self, request: DeployRequest, exists: bool) -> list[str]:
+        what = "a new version of endpoint" if exists else "endpoint"
+        creates = [
+            f"{what} {request.endpoint}, version {request.version}: model, endpoint configuration, artifact in S3"
+        ]
+        if not self._storage.has_bucket(self._client.bucket):
+            creates.append(f"bucket {self._client.bucket}, which `cloudops down` does not delete")
+        if request.spec.traffic.canary is not None and exists:
+            creates.append(f"alarm {alarms.name(request.endpoint)}, deleted with the endpoint")
+        if serving.scales(request):
+            creates.append(f"scaling of {request.spec.min_replicas} to {request.spec.max_replicas} replicas")
+        if request.secrets:
+            creates.append(
+                f"secret {serving.secret_name(request.endpoint, request.version)}, deleted with the endpoint"
+            )
+        return creates
+
+    def deploy(self, request: DeployRequest) -> Ref:
+        """See :class:`cloudops.provider.Deployer`."""
+        ref = self._client.ref("endpoints", request.endpoint)
+        with translated("deploy", ref):
+            where = self._where(request.project)
+            served = serving.prepare(request, where)
+            described = self._endpoints.described(request.endpoint)
+            before = self._before(request, described)
+            if described is not None and before and self._is_there(request, described):
+                return ref
+            if described is not None and not before:
+                self._endpoints.delete(request.endpoint)
+                described = None
+            self._storage.ensure(self._client.bucket)
+            name = ConfigName.of(request, before, served.model["ModelName"])
+            self._make(request, served, where, name, before)
+            self._start(request, name, described)
+            self._prune(request.endpoint, keep={name.text, before})
+        return ref
+
+    def _before(self, request: DeployRequest, described: Mapping[str, Any] | None) -> str:
+        """The configuration that serves now; empty where there is none.
+
+        Raises:
+            Conflict: the endpoint is another project's, or its traffic is split and a canary asked for.
+        """
+        if described is None:
+            return ""
+        self._own(request, described)
+        if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"):
+            return ""
+        config = live(described)
+        if request.spec.traffic.canary is not None and config.endpoint and not config.version:
+            text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
+            hint = "give all traffic to one version first: `cloudops traffic`"
+            raise Conflict(text, provider="sagemaker", hint=hint).at("deploy", "traffic", "canary")
+        return config.text
+
+    def _own(self, request: DeployRequest, described: Mapping[str, Any]) -> None:
+        project = self._endpoints.tags(described["EndpointArn"]).get("project", "")
+        if project != request.project:
+            whose = f"belongs to the project {project!r}" if project else "was not made by cloudops"
+            raise Conflict(
+                f"the endpoint {request.endpoint!r} of {self._client.scope} {whose}",
+                provider="sagemaker",
+                hint="choose another name for this project's endpoint, or delete that one where it was made",
+            ).at("deploy", "endpoint")
+
+    def _is_there(self, request: DeployRequest, described: Mapping[str, Any]) -> bool:
+        """Whether the version serves, or is about to.
+
+        Raises:
+            Conflict: another deployment goes on.
+        """
+        if wanted(described).version == request.version:
+            return True
+        if described["EndpointStatus"] != "InService":
+            text = f"the endpoint {request.endpoint} is {described['EndpointStatus']}: another deployment goes on"
+            raise Conflict(text, provider="sagemaker", hint="wait until it has ended: `cloudops status`")
+        return False
+
+    def _make(self, request: DeployRequest, served: Served, where: Where, name: ConfigName, before: str) -> None:
+        """Everything that the endpoint's configuration needs, and the configuration."""
+        from . import artifacts
+        from .secrets import put
+
+        target = where.layout.endpoint(request.endpoint) / request.version / "model.tar.gz"
+        artifacts.build(self._client, self._storage, request, served.requirements, target)
+        if request.secrets:
+            secret = serving.secret_name(request.endpoint, request.version)
+            put(self._client, secret, request.secrets, request.project)
+        sagemaker, model = self._client.sagemaker, served.model
+        container = {**model["PrimaryContainer"], "ModelDataUrl": target.uri}
+        self._endpoints.create(
+            lambda: sagemaker.create_model(**{**model, "PrimaryContainer": container}),
+            lambda: self._endpoints.model(model["ModelName"]) is not None,
+        )
+        if request.spec.traffic.canary is not None and before:
+            rate = request.options.error_rate if request.options else None
+            alarms.put(self._client, request.endpoint, request.project, request.spec.traffic.canary, rate)
+        config = serving.config_request(request, served, where, name, before)
+        self._endpoints.create(
+            lambda: sagemaker.create_endpoint_config(**config),
+            lambda: self._endpoints.config(name.text) is not None,
+        )
+
+    def _start(self, request: DeployRequest, name: ConfigName, described: Mapping[str, Any] | None) -> None:
+        """Create or update the endpoint, unless another call for the same version was faster."""
+        try:
+            if described is None:
+                self._client.sagemaker.create_endpoint(
+                    EndpointName=request.endpoint,
+                    EndpointConfigName=name.text,
+                    Tags=serving.version_tags(request, self._client.settings.tags),
+                )
+            else:
+                plan = (
+                    {}
+                    if not live(described).version
+                    else {"DeploymentConfig": serving.deployment_config(request, alarms.name(request.endpoint))}
+                )
+                self._update(request.endpoint, name.text, live(described), plan)
+        except Exception as error:
+            found = self._endpoints.described(request.endpoint) if is_kind(error, Conflict) else None
+            if found is None or wanted(found).version != request.version:
+                raise
+
+    def _update(self, endpoint: str, config: str, before: ConfigName, plan: Mapping[str, Any]) -> None:
+        if before.scaled:  # its variant is replaced; the new one's is registered once it serves
+            scaling.deregister(self._client, endpoint)
+            self._scaling.discard(before.text)
+        self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+
+    def _prune(self, endpoint: str, keep: set[str]) -> None:
+        """Delete what the endpoint cannot go back to any more; what cannot be deleted now is the next one's."""
+        stale = [config for config in self._endpoints.configs(endpoint) if config.text not in keep]
+        kept = {self._model_of(name) for name in keep if name}
+        for config in stale:
+            self._endpoints.delete_config(config.text)
+        for model in self._endpoints.models(endpoint) if stale else ():
+            if model not in kept:
+                self._delete_model(model)
+
+    def _model_of(self, config: str) -> str:
+        found = self._endpoints.config(config)
+        return str(found["ProductionVariants"][0]["ModelName"]) if found else ""
+
+    def _delete_model(self, name: str) -> None:
+        described = self._endpoints.delete_model(name)
+        if described is None:
+            return
+        container = described["PrimaryContainer"]
+        if "CLOUDOPS_SECRET" in container.get("Environment", {}):
+            from .secrets import delete
+
+            delete(self._client, container["Environment"]["CLOUDOPS_SECRET"])
+        artifact = Place.parse(container.get("ModelDataUrl", ""))
+        if artifact.key.endswith("/model.tar.gz"):
+            self._storage.delete_all(Place(artifact.bucket, artifact.key.rpartition("/")[0]))
+
+    def _where(self, project: str) -> Where:
+        settings = self._client.settings
+        layout = Layout.of(self._client.bucket, settings.prefix, project)
+        return Where(self._client.region, self._client.role, layout, settings)
+
+    # Looking
+
+    def find(self, name: str) -> Ref | None:
+        """See :class:`cloudops.provider.Deployer`."""
+        ref = self._client.ref("endpoints", name)
+        with translated("find", ref):
+            return ref if self._endpoints.described(name) is not None else None
+
+    def status(self, ref: Ref) -> Status:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("status", ref):
+            described = self._existing(ref)
+            refused, reason = self._refused(ref.id, described)
+            self._scale(ref.id, described)
+            return endpoint_status(described, self._client.region, refused=refused, reason=reason)
+
+    def _refused(self, name: str, described: Mapping[str, Any]) -> tuple[str, str]:
+        """The version of the last deployment, where it does not serve, and why, in the words of the model's log."""
+        reason = " ".join(str(described.get("FailureReason", "")).split())
+        if not reason:
+            return "", ""
+        said = ""
+        if "ping health check" in reason or "did not stay healthy" in reason:
+            said = self._last_words(name, str(described.get("LastModifiedTime")))
+        if phase_of(described["EndpointStatus"]) is not Phase.READY:
+            return "", f"{said} ({reason})" if said else reason
+        newest = next((config.version for config in self._endpoints.configs(name) if config.version), "")
+        refused = newest if newest != live(described).version else ""
+        text = f"{said} ({reason})" if said else reason
+        return refused, text if "rolled back" in text else f"rolled back: {text}"
+
+    def _last_words(self, name: str, failed: str) -> str:
+        """What the containers say of why they end; lines arrive late, so a failure that is news is waited for."""
+        for again in (True, True, True, False):
+            lines = [line.text for line in self._logs.find(endpoint_group(name), "", _MARK)]
+            if lines:
+                return f"the model could not be loaded: {lines[-1].partition(_MARK)[2].strip()}"
+            if not again or (name, failed) in self._silent:
+                break
+            time.sleep(_LATE)
+        self._silent.add((name, failed))
+        return ""
+
+    def _scale(self, name: str, described: Mapping[str, Any]) -> None:
+        """Register the scaling of a version that has come into service: the service takes it only then."""
+        config = live(described)
+        if not config.scaled or config.text in self._scaling or described["EndpointStatus"] != "InService":
+            return
+        if not scaling.registered(self._client, name):
+            scaling.register(self._client, name, self._endpoints.config_tags(config.text))
+        self._scaling.add(config.text)
+
+    def predict(
+        self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
+    ) -> Answer:
+        """See :class:`cloudops.provider.Deployer`."""
+        from .predicting import send
+
+        with translated("predict", ref):
+            variant = None if version is None else self._variant(ref, version)
+            return send(self._client, ref, body, content_type=content_type, variant=variant)
+
+    def _variant(self, ref: Ref, version: str) -> str:
+        described = self._existing(ref)
+        config = live(described)
+        for variant in described.get("ProductionVariants", ()):
+            if serving.version_of(variant["VariantName"], config) == version:
+                return str(variant["VariantName"])
+        raise NotFound(
+            f"the endpoint {ref.id} has no version {version} that serves",
+            provider="sagemaker",
+            ref=ref,
+            hint="status names those that there are; a canary cannot be asked for alone",
+        )
+
+    def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("logs", ref):
+            self._existing(ref)
+            group = endpoint_group(ref.id)
+            if follow:
+                yield from self._logs.follow(group, "", lambda: self._endpoints.described(ref.id) is None, tail)
+            elif tail is not None:
+                yield from self._logs.tail(group, "", tail)
+            else:
+                yield from self._logs.read(group)
+
+    def endpoints(self, project: str | None = None) -> Iterator[Listed]:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("list endpoints"):
+            items = list(self._endpoints.all())
+            with ThreadPoolExecutor(8) as pool:
+                tags = list(pool.map(lambda item: self._endpoints.tags(item["EndpointArn"]), items))
+            for item, tagged in zip(items, tags, strict=True):
+                owner = tagged.get("project", "")
+                if owner and project in (None, owner):
+                    ref = self._client.ref("endpoints", item["EndpointName"])
+                    yield Listed(ref, phase_of(item["EndpointStatus"]), seconds(item["CreationTime"]), owner)
+
+    # Changing
+
+    def set_traffic(self, ref: Ref, shares: Mapping[str, float]) -> None:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("traffic", ref):
+            described = self._existing(ref)
+            serving.check_shares(shares)
+            wished = {version: share for version, share in shares.items() if share}
+            variants = self._variants(ref, wished)
+            config = live(described)
+            if set(wished) == {config.version}:
+                return
+            there = {item["VariantName"] for item in described.get("ProductionVariants", ())}
+            if not config.version and {serving.variant_name(version) for version in wished} <= there:
+                weights = [
+                    {"VariantName": name, "DesiredWeight": wished.get(name.removeprefix("v-"), 0.0)} for name in there
+                ]
+                self._client.sagemaker.update_endpoint_weights_and_capacities(
+                    EndpointName=ref.id, DesiredWeightsAndCapacities=weights
+                )
+                return
+            self._split(ref, described, config, wished, variants)
+
+    def _variants(self, ref: Ref, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """How each version is served: its variant in the newest configuration that has it alone.
+
+        Raises:
+            InvalidRequest: one of them is not there.
+        """
+        known = {config.version: config.text for config in reversed(self._endpoints.configs(ref.id)) if config.version}
+        unknown = [version for version in shares if version not in known]
+        if unknown:
+            text = f"the endpoint {ref.id} has no version {unknown[0]}"
+            raise InvalidRequest(text, provider="sagemaker", hint=f"there are {', '.join(known) or 'none'}")
+        found = {version: self._endpoints.config(known[version]) for version in shares}
+        return {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
+
+    def _split(
+        self,
+        ref: Ref,
+        described: Mapping[str, Any],
+        before: ConfigName,
+        shares: Mapping[str, float],
+        variants: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Serve several versions side by side, each as a variant of its own."""
+        if any("ServerlessConfig" in variant for variant in variants.values()):
+            raise Conflict("a serverless endpoint has one version only", provider="sagemaker", ref=ref)
+        name = ConfigName.split(ref.id, shares, before.text)
+        tags = self._endpoints.tags(described["EndpointArn"])
+        config: dict[str, Any] = {
+            "EndpointConfigName": name.text,
+            "ProductionVariants": [
+                {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
+                for version, share in shares.items()
+            ],
+            "Tags": [
+                {"Key": f"cloudops:{key}", "Value": value}
+                for key, value in {
+                    "project": tags.get("project", ""),
+                    "endpoint": ref.id,
+                    "previous": before.text,
+                }.items()
+            ],
+        }
+        own = self._endpoints.config(before.text) or {}
+        for key in ("DataCaptureConfig", "KmsKeyId"):
+            if key in own:
+                config[key] = own[key]
+        self._endpoints.create(
+            lambda: self._client.sagemaker.create_endpoint_config(**config),
+            lambda: self._endpoints.config(name.text) is not None,
+        )
+        self._update(ref.id, name.text, before, {})
+
+    def rollback(self, ref: Ref) -> None:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("rollback", ref):
+            described = self._existing(ref)
+            before = self._endpoints.before(described)
+            if not before:
+                text = f"the endpoint {ref.id} has no version before to go back to"
+                raise Conflict(text, provider="sagemaker", ref=ref)
+            if described["EndpointStatus"] != "InService":
+                text = (
+                    f"the endpoint {ref.id} is {described['EndpointStatus']}, and can be rolled back once that is over"
+                )
+                raise Conflict(text, provider="sagemaker", ref=ref, hint="wait until it has ended: `cloudops status`")
+            self._update(ref.id, before, live(described), {})
+
+    def delete(self, ref: Ref) -> None:
+        """See :class:`cloudops.provider.Deployer`."""
+        with translated("delete", ref):
+            described = self._endpoints.described(ref.id)
+            configs, models = self._endpoints.configs(ref.id), self._endpoints.models(ref.id)
+            if described is None and not configs and not models:
+                return
+            if any(config.scaled for config in configs):
+                scaling.deregister(self._client, ref.id)
+            if described is not None:
+                self._endpoints.delete(ref.id)
+            places = {self._place(name) for name in models}
+            for config in configs:
+                self._endpoints.delete_config(config.text)
+            for model in models:
+                self._delete_model(model)
+            alarms.delete(self._client, ref.id)
+            for place in places - {None}:
+                self._storage.delete_all(place)  # type: ignore[arg-type]
+            self._logs.delete_group(endpoint_group(ref.id))
+
+    def _place(self, model: str) -> Place | None:
+        """Where everything of the endpoint lies, by one of its models: its captured requests, too."""
+        with suppress(KeyError):
+            described = self._endpoints.model(model) or {}
+            artifact = Place.parse(described["PrimaryContainer"]["ModelDataUrl"])
+            if artifact.key.endswith("/model.tar.gz"):
+                return Place(artifact.bucket, artifact.key.rsplit("/", 2)[0])
+        return None
+
+    def _existing(self, ref: Ref) -> dict[str, Any]:
+        described = self._endpoints.described(ref.id)
+        if described is None:
+            raise absent(ref, "endpoint")
+        return described

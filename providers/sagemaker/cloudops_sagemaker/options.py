@@ -1,0 +1,95 @@
+"""What can be set for SageMaker only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cloudops.specs import Duration, Strict, Text
+
+_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+#: Letters, digits and what SageMaker takes in the name of a metric.
+_Regex = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class SageMakerTarget(Strict):
+    """The settings of a target with ``provider: sagemaker``."""
+
+    region: str | None = Field(None, pattern=_REGION, description="By default what the AWS tools' own settings say")
+    profile: Text | None = Field(None, description="A profile of the AWS configuration; by default their own choice")
+    role: Text | None = Field(
+        None, description="Name or ARN of the role of jobs and endpoints; by default cloudops-sagemaker"
+    )
+    bucket: Text | None = Field(
+        None, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's"
+    )
+    prefix: str = Field("cloudops", pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", description="Within the bucket")
+    subnets: list[Text] = Field([], max_length=16, description="A VPC's subnets for jobs and endpoints")
+    security_group_ids: list[Text] = Field([], max_length=5, description="Of the same VPC; together with subnets")
+    volume_kms_key: Text | None = Field(None, description="Key for the disks of jobs and endpoints")
+    output_kms_key: Text | None = Field(None, description="Key for what jobs write, and for captured requests")
+    encrypt_traffic: bool = Field(False, description="Encrypt what the nodes of one job send to each other")
+    tags: dict[Text, str] = Field({}, max_length=30, description="On everything that is created, beside cloudops' own")
+
+    @model_validator(mode="after")
+    def _vpc(self) -> SageMakerTarget:
+        if bool(self.subnets) != bool(self.security_group_ids):
+            raise ValueError("expected subnets and security_group_ids together")
+        return self
+
+    @model_validator(mode="after")
+    def _own_tags(self) -> SageMakerTarget:
+        for key in self.tags:
+            if key.lower().startswith(("aws:", "cloudops:")):
+                raise ValueError(f"expected another name for the tag {key}: aws: and cloudops: are reserved")
+        return self
+
+
+class SageMakerJobOptions(Strict):
+    """``overrides.sagemaker.prepare``, ``.train`` and ``.evaluate``."""
+
+    instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.xlarge, over resources")
+    input_mode: Literal["File", "FastFile"] = Field("File", description="Copy inputs first, or stream them as read")
+    max_wait: Duration | None = Field(None, description="With use_spot: the longest to wait for machines and run")
+    keep_alive: Duration | None = Field(None, ge=1, le=3600, description="Keep the machines this long for a next job")
+    metric_definitions: dict[Text, _Regex] = Field(
+        {}, max_length=40, description="Metric to a regular expression with one group, for CloudWatch"
+    )
+
+
+class Serverless(Strict):
+    """An endpoint without machines of its own."""
+
+    memory: Literal[1024, 2048, 3072, 4096, 5120, 6144] = Field(2048, description="Megabytes for each request's model")
+    max_concurrency: int = Field(5, ge=1, le=200, description="Requests at the same time")
+    provisioned_concurrency: int | None = Field(None, ge=1, le=200, description="Kept warm, and paid for")
+
+
+class SageMakerDeployOptions(Strict):
+    """``overrides.sagemaker.deploy``."""
+
+    instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.large, over resources")
+    serverless: Serverless | None = Field(None, description="No machines of its own: memory and concurrency instead")
+    target_invocations: float = Field(
+        600.0, gt=0, description="Requests per minute and replica above which one is added"
+    )
+    scale_in_cooldown: Duration = Field(300.0, ge=0, le=3600, description="Between two removals of replicas")
+    scale_out_cooldown: Duration = Field(60.0, ge=0, le=3600, description="Between two additions of replicas")
+    error_rate: float = Field(0.05, ge=0, lt=1, description="Share of failed requests over which a canary is undone")
+    download_timeout: Duration | None = Field(None, ge=60, le=3600, description="The longest to copy a model")
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> SageMakerDeployOptions:
+        if self.serverless is not None and self.instance_type is not None:
+            raise ValueError("expected either serverless or instance_type, not both")
+        return self
+
+
+class SageMakerOverrides(Strict):
+    """``overrides.sagemaker``."""
+
+    prepare: SageMakerJobOptions | None = None
+    train: SageMakerJobOptions | None = None
+    evaluate: SageMakerJobOptions | None = None
+    deploy: SageMakerDeployOptions | None = None

@@ -1,0 +1,108 @@
+"""Brings to S3 what a job reads: the runtime, the code, and inputs that are on this machine or on the web."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudops.errors import NotFound
+
+from . import jobs
+from .names import JOB_CHANNEL, Layout, Place
+from .runtime import JOB_FILES, container_file, runtime_archive
+
+if TYPE_CHECKING:
+    from cloudops.provider import Input, JobRequest
+
+    from .client import Client
+    from .storage import Storage
+
+_PARALLEL = 8
+
+
+def stage(client: Client, storage: Storage, request: JobRequest, prepared: jobs.Prepared, layout: Layout) -> None:
+    """Write everything that the job's channels name; what has the same content as before is not sent again."""
+    folder = layout.job(request.name)
+    small = {f"{JOB_CHANNEL}/{name}": body for name, body in job_files(prepared).items()}
+    small["lineage.json"] = json.dumps(jobs.lineage_document(request), indent=1).encode()
+    for name, item in request.inputs.items():
+        if jobs.is_s3(item) and jobs.is_pattern(item):
+            small[f"manifests/{name}.json"] = json.dumps(matching(storage, item)).encode()
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        work = [pool.submit(storage.put, folder / name, body) for name, body in small.items()]
+        work.append(pool.submit(_code, storage, request, layout))
+        work += [
+            pool.submit(_input, client, storage, item, layout)
+            for item in request.inputs.values()
+            if not jobs.is_s3(item)
+        ]
+        for each in work:
+            each.result()
+
+
+def job_files(prepared: jobs.Prepared) -> dict[str, bytes]:
+    """The files of the channel that starts a job."""
+    name, runtime = runtime_archive()
+    files = {each: container_file(each) for each in JOB_FILES}
+    files[name] = runtime
+    files["boot.json"] = json.dumps(prepared.boot).encode()
+    if prepared.requirements is not None:
+        files["requirements.txt"] = f"{prepared.requirements}\n".encode()
+    return files
+
+
+def matching(storage: Storage, item: Input) -> list[object]:
+    """A manifest of the objects that match a pattern: their common prefix, then their names below it.
+
+    Raises:
+        NotFound: nothing matches.
+    """
+    from cloudops.store.gitignore import translate
+
+    place = Place.parse(item.source)
+    fixed = re.split(r"[*?\[]", place.key, maxsplit=1)[0].rpartition("/")[0]
+    start = Place(place.bucket, fixed)
+    wanted = re.compile(translate(place.key, True) or "(?!)", re.DOTALL)
+    found = [name for name, _ in storage.sizes(start) if wanted.fullmatch(f"{fixed}/{name}".lstrip("/"))]
+    if not found:
+        raise NotFound(f"{item.source} matches no object", provider="sagemaker", hint="check the address")
+    return [{"prefix": f"{start.uri}/"}, *found]
+
+
+def _code(storage: Storage, request: JobRequest, layout: Layout) -> None:
+    storage.upload_all(layout.code(request.code.digest), {"code.tar": request.code.archive})
+
+
+def _input(client: Client, storage: Storage, item: Input, layout: Layout) -> None:
+    target = layout.data(jobs.data_name(item))
+    storage.upload_all(target, local_files(client, item))
+
+
+def local_files(client: Client, item: Input) -> dict[str, Path]:
+    """The files of an input that SageMaker cannot read where it is: name in the channel to path here."""
+    from cloudops.store.fetch import fetch
+
+    if item.is_uri:
+        path = fetch(item.source, client.root / ".cloudops" / "store")
+        if path.is_file():
+            return {os.path.basename(jobs.within(item)) or path.name: path}
+        return below(path)
+    path = Path(item.source)
+    if path.is_file():
+        return {path.name: path}
+    if path.is_dir():
+        return below(path)
+    from cloudops.store import globs
+
+    return {name: Path(found) for name, found in globs.matches(item.source)}
+
+
+def below(folder: Path) -> dict[str, Path]:
+    """Every file of a folder of data by its name in it."""
+    from cloudops.store.tree import data_files
+
+    return {entry.name: Path(entry.path) for entry in data_files(folder)}
