@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PING_TIMEOUT = 2.0
 _PING_PERIOD = 5.0
 _STARTING_PERIOD = 0.1
+#: Seconds between looks at its memory, which cost some milliseconds.
+_WEIGHING_PERIOD = 0.5
 #: Pings in a row that fail before an instance is replaced.
 _PING_FAILURES = 3
 #: Seconds between SIGTERM and SIGKILL, as the service has it.
@@ -237,11 +239,15 @@ class Replica:
         return False
 
     def _watch(self) -> None:
-        failures, due = 0, time.monotonic() + _PING_PERIOD
+        failures, due, weighed = 0, time.monotonic() + _PING_PERIOD, 0.0
         while not self._stop.wait(_STARTING_PERIOD):
             assert self._shim is not None
-            if self._shim.poll() is not None or self._too_large():
+            if self._shim.poll() is not None:
                 return
+            if time.monotonic() > weighed + _WEIGHING_PERIOD:
+                weighed = time.monotonic()
+                if self._too_large():
+                    return
             if time.monotonic() < due and not self._doubted.is_set():
                 continue
             self._doubted.clear()
