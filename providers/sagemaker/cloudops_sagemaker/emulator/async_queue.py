@@ -94,10 +94,11 @@ class Queue:
     def _work(self, concurrent: int) -> None:
         while True:
             with self._changed:
-                while not self._waiting or not self._room(concurrent):
-                    if self._hosted.stopped():
-                        return
+                while self._waiting and not self._room(concurrent) and not self._hosted.stopped():
                     self._changed.wait(_LOOK)
+                if not self._waiting or self._hosted.stopped():
+                    self._threads -= 1
+                    return
                 waiting = self._waiting.popleft()
                 self._working += 1
             try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import alarms
+from . import alarms, hosting
 from .fleets import FleetFailed
 from .hosted import Hosted, Member, Side
 from .operations import ServiceError
@@ -56,10 +57,14 @@ def begin(hosted: Hosted, work: Callable[[], None]) -> None:
     threading.Thread(target=run, name=f"deployment-{hosted.name}", daemon=True).start()
 
 
-def create(hosted: Hosted, config: Mapping[str, Any]) -> None:
-    """From ``Creating`` to ``InService`` or ``Failed``."""
+def create(
+    hosted: Hosted, config: Mapping[str, Any], variants: Mapping[str, tuple[float, int]] = MappingProxyType({})
+) -> None:
+    """From ``Creating`` to ``InService`` or ``Failed``; ``variants``: weights and counts over the configuration's."""
     try:
         side = hosted.side(config, 1.0)
+        for name, (weight, count) in variants.items():
+            side.members[name].weight, side.members[name].count = weight, count
         with hosted.lock:
             hosted.blue = side
         for member in side.members.values():
@@ -67,8 +72,10 @@ def create(hosted: Hosted, config: Mapping[str, Any]) -> None:
         _await(hosted, side)
     except (FleetFailed, ServiceError) as error:
         _close(hosted.fleets())
+        hosting.collect(hosted)
         hosted.set("Failed", FailureReason=getattr(error, "message", str(error)))
         return
+    hosted.remember()
     hosted.set("InService")
 
 
@@ -97,6 +104,7 @@ def rescale(hosted: Hosted, wanted: Mapping[str, tuple[float | None, int | None]
         if weight is not None:
             with hosted.lock:
                 member.weight = weight
+    hosted.remember()
     hosted.set("InService", FailureReason=reason)
 
 
@@ -121,6 +129,7 @@ def scale_component(hosted: Hosted, component: Component, count: int) -> None:
     with hosted.region.lock:
         described["LastModifiedTime"] = hosted.region.clock.now()
         described["InferenceComponentStatus"] = "Failed" if reason else "InService"
+        component.record.history = [{"specification": component.specification, "count": component.count}]
         described.pop("FailureReason", None)
         if reason:
             described["FailureReason"] = reason
@@ -129,6 +138,7 @@ def scale_component(hosted: Hosted, component: Component, count: int) -> None:
 def delete(hosted: Hosted, forget: Callable[[], None]) -> None:
     """From ``Deleting`` to nothing: open requests are answered first."""
     _close(hosted.fleets())
+    hosting.collect(hosted)
     hosted.ended.set()
     forget()
 
@@ -200,6 +210,7 @@ class _Update:
         except (_RollBack, FleetFailed, ServiceError) as error:
             self._roll_back(getattr(error, "message", str(error)))
             return
+        hosted.remember()
         hosted.set("InService", EndpointConfigName=self.config["EndpointConfigName"], FailureReason=None)
 
     def _green(self) -> Side:
@@ -331,4 +342,5 @@ class _Update:
         finally:
             if green is not None:
                 _close(green.fleets())
+            hosting.collect(hosted)
         hosted.set("InService", FailureReason=reason)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cloudops.offline.faults import FaultKind
+
 from . import deployments, endpoint_configs, hosting
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
-from .summaries import listed
-from .tags import tags_of
+from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
+from .summaries import listed
+from .tags import tags_of
 
 KIND = "endpoint"
 _AT_REST = frozenset({"InService", "Failed", "OutOfService", "UpdateRollbackFailed"})
@@ -50,7 +53,10 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
 @operation("DescribeEndpoint")
 def describe_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     """How the endpoint stands."""
-    return existing(region, params["EndpointName"]).describe()
+    shown = existing(region, params["EndpointName"]).describe()
+    if region.faults.take({FaultKind.UNKNOWN_STATE}, "sagemaker:endpoint", params["EndpointName"]) is not None:
+        shown["EndpointStatus"] = "Hibernating"
+    return shown
 
 
 @operation("ListEndpoints")
@@ -130,6 +136,20 @@ def delete_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
         hosted.set("Deleting")
     deployments.begin(hosted, lambda: deployments.delete(hosted, lambda: region.remove(KIND, hosted.name)))
     return {}
+
+
+@on_restore(KIND)
+def restore(region: Region, record: Record) -> None:
+    """Have an endpoint that comes back from disk serve again what it served last."""
+    hosted, config, variants = Hosted.restored(region, record)
+    if hosted.status == "Deleting" or not config:
+        region.remove(KIND, record.name)
+        return
+    record.live = hosted
+    if hosted.status != "Failed":
+        hosted.set("Updating")
+        hosting.attend(region)
+        deployments.begin(hosted, lambda: deployments.create(hosted, config, variants))
 
 
 def existing(region: Region, name: str) -> Hosted:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any, Iterator, Union
+from collections.abc import Iterator
+from typing import Any
 
 JSON, CSV, NPY, NPZ = "application/json", "text/csv", "application/x-npy", "application/x-npz"
 #: Bodies of these types reach the hooks as text.
@@ -32,15 +33,15 @@ def default_model(model_dir: str) -> Any:
 
 def decode(data: Any, content_type: Any) -> Any:
     """The default ``input_fn``: a numpy array."""
-    import numpy
+    import numpy as np
 
     kind = str(content_type).split(";")[0].strip()
     if kind == JSON:
-        return numpy.array(json.loads(data))
+        return np.array(json.loads(data))
     if kind == CSV:
-        return numpy.genfromtxt(io.StringIO(data), delimiter=",")
+        return np.genfromtxt(io.StringIO(data), delimiter=",")
     if kind == NPY:
-        return numpy.load(io.BytesIO(data), allow_pickle=True)
+        return np.load(io.BytesIO(data), allow_pickle=True)
     if kind == NPZ:
         import scipy.sparse
 
@@ -79,19 +80,19 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _array(prediction: Any, kind: str) -> Union[str, bytes]:
-    import numpy
+def _array(prediction: Any, kind: str) -> str | bytes:
+    import numpy as np
 
     if kind == NPY:
         data = io.BytesIO()
-        numpy.save(data, prediction)
+        np.save(data, prediction)
         return data.getvalue()
     text = io.StringIO()
-    numpy.savetxt(text, prediction, delimiter=",", fmt="%s")
+    np.savetxt(text, prediction, delimiter=",", fmt="%s")
     return text.getvalue()
 
 
-def as_body(value: Any) -> Union[bytes, Iterator[Any]]:
+def as_body(value: Any) -> bytes | Iterator[Any]:
     """What a hook returned as bytes; an iterator stays one and is sent piece by piece."""
     return value if hasattr(value, "__next__") else as_bytes(value)
 

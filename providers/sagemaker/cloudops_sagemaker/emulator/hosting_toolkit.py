@@ -27,14 +27,16 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import hosting_formats as formats  # beside this file; never imported as part of a package
-import hosting_requirements as requirements
+# Beside this file: it is never imported as part of a package.
+import hosting_formats as formats  # type: ignore[import-not-found]
+import hosting_requirements as requirements  # type: ignore[import-not-found]
 
 _HOOKS = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -59,11 +61,11 @@ class Context:
     def __init__(self, settings: Settings, headers: Mapping[str, str]) -> None:
         self.system_properties = {"model_dir": str(settings.model_dir), "gpu_id": None, "server_name": "cloudops"}
         self.manifest: dict[str, Any] = {}
-        self.status: Optional[int] = None
+        self.status: int | None = None
         self.headers: dict[str, str] = {}
         self._headers = {key.lower(): value for key, value in headers.items()}
 
-    def get_request_header(self, index: int, key: str) -> Optional[str]:
+    def get_request_header(self, index: int, key: str) -> str | None:
         """The request's header ``key``."""
         return self._headers.get(key.lower())
 
@@ -87,7 +89,7 @@ class Context:
 class Answer:
     """What goes back; ``body`` an iterator of pieces where the hook gave one."""
 
-    def __init__(self, status: int, body: Union[bytes, Iterator[Any]], headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, body: bytes | Iterator[Any], headers: Mapping[str, str]) -> None:
         self.status, self.body, self.headers = status, body, headers
 
 
@@ -134,7 +136,7 @@ class Service:
         accept = headers.get("Accept") or ""
         if not accept or accept == "*/*":
             accept = self._settings.accept
-        data: Union[str, bytes] = body
+        data: str | bytes = body
         if (content_type or "").split(";")[0].strip() in formats.TEXT:
             data = body.decode("utf-8")
         result = _call(self._transform_fn, context, self._model, data, content_type, accept)
@@ -149,7 +151,7 @@ class Service:
         return _call(self._output_fn, context, prediction, accept)
 
 
-def _user_module(settings: Settings) -> Optional[ModuleType]:
+def _user_module(settings: Settings) -> ModuleType | None:
     """The user's script, or None where there is none (the toolkit's own hooks are used then)."""
     script = settings.code_dir / settings.program
     if script.suffix != ".py":
@@ -190,7 +192,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16  # status, headers and a small body leave in one packet
-    service: Optional[Service] = None
+    service: Service | None = None
 
     def do_GET(self) -> None:
         """``/ping``: 200 once the model is loaded."""

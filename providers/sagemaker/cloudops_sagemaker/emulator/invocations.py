@@ -175,8 +175,9 @@ class _Request:
             add(self.hosted.region, INVOCATIONS, names, {"NoCapacityInvocationFailures": (1.0, "Count")})
             raise ServiceError(
                 "ValidationError",
-                "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress "
-                "(if configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.",
+                "Inference Component has no capacity to process this request. ApplicationAutoScaling may be "
+                "in-progress (if configured) or try to increase the capacity by invoking "
+                "UpdateInferenceComponentRuntimeConfig API.",
             )
         limit = None if self.serverless is None else self.serverless["MaxConcurrency"]
         return exchange(fleet, self.body, self.headers, timeout=timeout, limit=limit)

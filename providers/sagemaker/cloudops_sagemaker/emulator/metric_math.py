@@ -1,7 +1,7 @@
 """CloudWatch's metric math, as far as alarms and graphs of endpoints use it.
 
-``+ - * / **``, comparisons, ``AND OR NOT && ||``, ``IF``, ``FILL``, ``SUM AVG MIN MAX ABS CEIL FLOOR``. A value exists at a
-time where all of its parts do; a division by zero gives none.
+``+ - * / **``, comparisons, ``AND OR NOT && ||``, ``IF``, ``FILL``, ``SUM AVG MIN MAX ABS CEIL FLOOR``. A value exists
+at a time where all of its parts do; a division by zero gives none.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def evaluate(expression: str, known: Mapping[str, Points], periods: Iterable[flo
     value = _value(tree, known, times)
     if isinstance(value, list):
         raise MathError(f"{expression!r} gives several series; expected one")
-    return {time: value for time in times} if isinstance(value, (int, float)) else dict(value)
+    return dict.fromkeys(times, value) if isinstance(value, (int, float)) else dict(value)
 
 
 def _value(node: ast.AST, known: Mapping[str, Points], times: list[float]) -> Value:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import aws, images
-from .summaries import listed
-from .tags import tags_of
 from .operations import invalid, operation
 from .region import Record, Region
+from .summaries import listed
+from .tags import tags_of
 
 KIND = "model"
 _UNSUPPORTED = {

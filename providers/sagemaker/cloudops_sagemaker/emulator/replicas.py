@@ -93,6 +93,7 @@ class Replica:
         self._start, self._health, self._clock, self._changed = start, health, clock, changed
         self._stop = threading.Event()
         self._gone = threading.Event()
+        self._doubted = threading.Event()
         self._shim: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._idle: list[http.client.HTTPConnection] = []
@@ -104,6 +105,12 @@ class Replica:
     def pid(self) -> int | None:
         """The process above the container's."""
         return self._shim.pid if self._shim else None
+
+    def doubt(self) -> None:
+        """It has not answered: no request goes there until it was asked for its health."""
+        if self.phase == "ready":
+            self._doubted.set()
+            self._set("starting", "it hung up")
 
     def end(self, *, wait: bool = False) -> None:
         """Ask it to end: SIGTERM, SIGKILL after 30 s; with ``wait`` return when it is gone."""
@@ -164,14 +171,16 @@ class Replica:
 
     def _keep(self) -> None:
         try:
-            crashes = 0
+            crashes, established = 0, False
             begun = self._clock.now()
             while not self._stop.is_set():
+                was_ready = self._live(self._clock.now() if established else begun)
+                crashes = 0 if was_ready else crashes + 1
                 # Once it was ready it is replaced for ever; before that only so often.
-                crashes = 0 if self._live(begun) else crashes + 1
+                established = established or was_ready
                 if self._stop.is_set():
                     break
-                if crashes >= _CRASHES or (crashes and self._clock.now() - begun > self._health.timeout):
+                if not established and (crashes >= _CRASHES or self._clock.now() - begun > self._health.timeout):
                     self._set("failed", self._words())
                     self._stop.wait()
                     break
@@ -199,7 +208,6 @@ class Replica:
     def _live(self, begun: float) -> bool:
         """One life of the process; whether it was ready in it."""
         self._port = free_port()
-        begun = max(begun, self._clock.now()) if self.setup_time else begun
         task = self._start(self.folder, self._port)
         self._shim = _spawn(task, self.id)
         try:
@@ -227,8 +235,8 @@ class Replica:
                 return True
             waited = self._health.unhealthy or healthy or time.monotonic() - real > _PATIENCE
             if late > self._health.timeout and waited:
-                self._set("failed", "it did not answer its health checks in time")
-                self._stop.wait()
+                self._tell("[offline] the container did not answer its health checks in time")
+                return False
         return False
 
     def _watch(self) -> None:
@@ -237,11 +245,15 @@ class Replica:
             assert self._shim is not None
             if self._shim.poll() is not None or self._too_large():
                 return
-            if time.monotonic() < due:
+            if time.monotonic() < due and not self._doubted.is_set():
                 continue
+            self._doubted.clear()
             due = time.monotonic() + _PING_PERIOD
-            # A container that answers requests may be too busy for a ping.
-            failures = 0 if self._ping() or self.open else failures + 1
+            if self._ping():
+                failures = 0
+                self._set("ready")
+            elif not self.open:  # one that answers requests may be too busy for a ping
+                failures += 1
             if failures >= _PING_FAILURES:
                 return
 
