@@ -11,10 +11,7 @@ from . import deployments, endpoint_configs, hosting
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
-<<<<<<< HEAD
 from .keeping import on_restore
-=======
->>>>>>> h-c
 from .operations import invalid, operation
 from .region import Record, Region
 from .summaries import listed

@@ -81,11 +81,7 @@ def _plain(value: Any) -> Any:
 
 
 def _array(prediction: Any, kind: str) -> str | bytes:
-<<<<<<< HEAD
     import numpy as np
-=======
-    import numpy
->>>>>>> h-c
 
     if kind == NPY:
         data = io.BytesIO()
