@@ -55,7 +55,7 @@ def test_flights(example: Callable[[str], Cli]) -> None:
 @pytest.mark.slow
 def test_flights_is_the_same_on_sagemaker(example: Callable[[str], Cli], cloudops_offline: OfflineCloud) -> None:
     cli = example("flights")
-    here = cli("run", "--set", "monitor.replay=null")
+    here = cli("run", "--set", "monitor.replay={}")
     there = cli("run", "--provider", "sagemaker")
     check_flights(there)
     for step in ("train", "evaluate"):
