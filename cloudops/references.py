@@ -48,11 +48,18 @@ def names(text: str) -> list[str]:
 def fill(text: str, values: Mapping[str, str] | Callable[[str], str]) -> str:
     """``text`` with each reference replaced by its value.
 
+    A folder's address (``s3://b/x/``) ends in a slash; what follows it may begin with one all the same.
+
     Raises:
         KeyError: a reference has no value.
     """
     look_up = values if callable(values) else values.__getitem__
-    return REFERENCE.sub(lambda match: look_up(match[1]), text)
+
+    def value(match: re.Match[str]) -> str:
+        found = look_up(match[1])
+        return found[:-1] if found.endswith("/") and text.startswith("/", match.end()) else found
+
+    return REFERENCE.sub(value, text)
 
 
 def problems(project: Project | SimpleNamespace, steps: Sequence[str] = _STEPS) -> Iterator[tuple[Place, str]]:

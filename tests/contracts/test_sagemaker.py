@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloudops_sagemaker.policy import CALLS
 
 from cloudops.refs import Ref
 from cloudops.testing import (
@@ -93,8 +94,12 @@ class SageMakerRig(Rig):
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SageMakerRig]:
     folder = tmp_path_factory.mktemp("contract")
     cloud = None if _LIVE else request.getfixturevalue("cloudops_offline_session")
+    before = 0 if cloud is None else len(cloud.calls("sagemaker"))
     with SageMakerRig(folder, cloud) as rig:
         yield rig
+    if cloud is not None:
+        made = {call["operation"] for call in cloud.calls("sagemaker")[before:] if call["principal"] == "caller"}
+        assert made - set(CALLS) == set(), "calls that the IAM policy in docs/sagemaker.md does not allow"
 
 
 class TestTrain(TrainContract):

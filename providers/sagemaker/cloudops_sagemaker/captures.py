@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.provider import Captured
 
+from .predicting import SENT
 from .serving import version_of
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"(?P<version>[^/]+)/[^/]+/(?P<variant>[^/]+)/(?P<hour>\d{4}/\d\d/\d\d/\d\d)/[^/]+\.jsonl")
 #: A file holds requests of some minutes before the time in its name.
 _BEFORE = timedelta(hours=1)
-#: Seconds: what the service rounds the time of a request down to.
-_RESOLUTION = 1.0
+_SENT = re.compile(rf"{SENT}([0-9]+\.[0-9]{{6}})-")
 
 
 def read(storage: Storage, folder: Place, since: float, until: float) -> Iterator[Captured]:
@@ -32,11 +32,13 @@ def read(storage: Storage, folder: Place, since: float, until: float) -> Iterato
         match = _KEY.fullmatch(name)
         if match is None or not _near(match["hour"], since, until):
             continue
-        body = storage.get(folder / name) or b""
         version = version_in(match["version"], match["variant"])
-        found += [each for line in body.splitlines() if (each := parse(line, version)) is not None]
-    found.sort(key=lambda each: each.time)
-    return (each for each in found if since < each.time + _RESOLUTION and each.time < until)
+        for line in (storage.get(folder / name) or b"").splitlines():
+            each = parse(line, version)
+            # A time without a fraction is that of the service, which rounds it down.
+            if each is not None and since < each.time + (each.time % 1 == 0) and each.time < until:
+                found.append(each)
+    return iter(sorted(found, key=lambda each: each.time))
 
 
 def version_in(folder: str, variant: str) -> str:
@@ -53,12 +55,22 @@ def parse(line: bytes, version: str) -> Captured | None:
         data, meta = record["captureData"], record["eventMetadata"]
         inputs = _rows(data["endpointInput"])
         outputs = _predictions(data["endpointOutput"])
-        moment = datetime.fromisoformat(meta["inferenceTime"].replace("Z", "+00:00")).timestamp()
+        moment = _sent(meta.get("inferenceId", "")) or _time(meta["inferenceTime"])
     except (ValueError, KeyError, TypeError):
         return None
     if inputs is None or outputs is None or len(inputs) != len(outputs):
         return None
     return Captured(moment, version, inputs, outputs)
+
+
+def _sent(identifier: str) -> float | None:
+    """When a request of ours was sent, in more than whole seconds."""
+    match = _SENT.match(identifier)
+    return float(match[1]) if match else None
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def _body(side: Mapping[str, Any]) -> bytes:

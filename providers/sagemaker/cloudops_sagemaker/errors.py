@@ -72,7 +72,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     (
         "Throttl(ing|ed)(Exception)?|ThrottledException|RequestThrottled(Exception)?|RequestLimitExceeded|SlowDown"
         "|TooManyRequests(Exception)?|BandwidthLimitExceeded|PriorRequestNotComplete|LimitExceededFault"
-        "|ConcurrentUpdateException|OperationAborted",
+        "|ConcurrentUpdateException|OperationAborted(Exception)?",
         r"",
         Throttled,
         "try again in a moment",
@@ -103,7 +103,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         None,
     ),
     (
-        "ResourceInUse(Exception)?|ConflictException|ResourceExistsException"
+        "ResourceInUse(Exception)?|ResourceConflict(Exception)?|ConflictException|ResourceExistsException"
         "|ResourceAlreadyExists(Exception)?|BucketAlready(Exists|OwnedByYou)"
         "|DataAlreadyAcceptedException|EntityAlreadyExists(Exception)?|DashboardNotFoundError|BucketNotEmpty"
         "|409|ConflictError"

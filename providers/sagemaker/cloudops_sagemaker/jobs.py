@@ -184,8 +184,9 @@ def is_pattern(item: Input) -> bool:
     """Whether an input is a pattern rather than one thing."""
     from pathlib import Path
 
-    marked = any(mark in item.source for mark in "*?[")
-    return marked and (item.is_uri or not Path(item.source).exists())
+    if item.source.startswith(("http://", "https://")):
+        return False
+    return any(mark in item.source for mark in "*?[") and (item.is_uri or not Path(item.source).exists())
 
 
 def is_s3(item: Input) -> bool:
@@ -288,8 +289,8 @@ def _notes(request: JobRequest, native: Mapping[str, Any]) -> list[str]:
 
 def _check(request: JobRequest, options: SageMakerJobOptions | None) -> None:
     step, spec = request.step, request.spec
-    if len(spec.inputs) > _CHANNELS - 3:
-        text = f"SageMaker takes {_CHANNELS - 3} inputs beside those of cloudops, not {len(spec.inputs)}"
+    if len(request.inputs) > _CHANNELS - 2:
+        text = f"SageMaker takes {_CHANNELS - 2} inputs beside those of cloudops, not {len(request.inputs)}"
         raise InvalidRequest(text, provider="sagemaker").at(step, "inputs")
     if spec.retries and spec.resources.num_nodes > 1:
         raise UnsupportedFeature(

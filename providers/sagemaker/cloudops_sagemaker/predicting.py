@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import InvalidRequest, NotFound, ProviderError, Unavailable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The largest body that a real-time endpoint takes, in bytes.
 LARGEST = 25 << 20
+#: Begins the identifier of a request, which a captured one keeps: the service rounds its own time to seconds.
+SENT = "cloudops-"
 _TEXT = ("application/json", "text/csv")
 
 
@@ -30,7 +34,12 @@ def send(client: Client, ref: Ref, body: bytes, *, content_type: str, variant: s
     target = {"TargetVariant": variant} if variant else {}
     try:
         answer = client.service("sagemaker-runtime").invoke_endpoint(
-            EndpointName=ref.id, Body=body, ContentType=content_type, Accept="application/json", **target
+            EndpointName=ref.id,
+            Body=body,
+            ContentType=content_type,
+            Accept="application/json",
+            InferenceId=f"{SENT}{time.time():.6f}-{uuid.uuid4().hex[:8]}",
+            **target,
         )
     except Exception as error:
         if code_of(error) == "ModelError":

@@ -1,0 +1,72 @@
+"""Resources become the smallest instance type that has them."""
+
+from __future__ import annotations
+
+import botocore.session
+import pytest
+from cloudops_sagemaker import machines
+
+from cloudops.errors import CloudopsError, InvalidRequest, NoCapacity
+from cloudops.specs import Resources
+
+
+def test_the_table_holds_names_that_the_service_knows() -> None:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    for shape, use in (("TrainingInstanceType", "t"), ("ProductionVariantInstanceType", "h")):
+        known = set(model.shape_for(shape).enum)
+        assert [each.name for each in machines.MACHINES if use in each.uses and each.name not in known] == []
+    assert len({each.name for each in machines.MACHINES}) == len(machines.MACHINES)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, "ml.m5.large"),
+        ({"cpus": 2}, "ml.m5.large"),
+        ({"cpus": "3+"}, "ml.c5.xlarge"),
+        ({"cpus": 4, "memory": 16}, "ml.m5.xlarge"),
+        ({"memory": "30+"}, "ml.r5.xlarge"),
+        ({"accelerators": "T4:1"}, "ml.g4dn.xlarge"),
+        ({"accelerators": "t4:4"}, "ml.g4dn.12xlarge"),
+        ({"accelerators": "A10G:1", "memory": "100+"}, "ml.g5.8xlarge"),
+        ({"accelerators": "H100:8"}, "ml.p5.48xlarge"),
+        ({"instance_type": "ml.trn1.2xlarge"}, "ml.trn1.2xlarge"),
+    ],
+)
+def test_the_smallest_that_fits(resources: dict, expected: str) -> None:
+    assert machines.choose("train", Resources(**resources))[0] == expected
+
+
+def test_a_machine_that_is_larger_than_asked_for_is_noted() -> None:
+    name, notes = machines.choose("train", Resources(cpus=5))
+    assert name == "ml.c5.2xlarge"
+    assert notes == ["train.resources: the smallest that fits is ml.c5.2xlarge (8 vCPUs, 16 GiB)"]
+    assert machines.choose("train", Resources(cpus="5+"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "override", "kind", "place", "hint"),
+    [
+        ({"cpus": 100_000}, None, NoCapacity, "train.resources.cpus", "largest"),
+        ({"memory": 100_000}, None, NoCapacity, "train.resources.memory", "largest"),
+        ({"accelerators": "T4:100"}, None, NoCapacity, "train.resources.accelerators", "T4:4"),
+        ({"accelerators": "K9:1"}, None, InvalidRequest, "train.resources.accelerators", "H100:8"),
+        ({"instance_type": "m5.xlarge"}, None, InvalidRequest, "train.resources.instance_type", "ml.m5.xlarge"),
+        ({"instance_type": "ml.m5.large", "cpus": 8}, None, InvalidRequest, "train.resources.instance_type", ""),
+        ({"accelerators": "T4:1"}, "ml.m5.large", InvalidRequest, "overrides.sagemaker.train.instance_type", ""),
+    ],
+)
+def test_what_no_machine_has_is_refused(
+    resources: dict, override: str | None, kind: type[CloudopsError], place: str, hint: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        machines.choose("train", Resources(**resources), override)
+    assert str(caught.value).startswith(f"{place}: ")
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_price_is_dated_or_not_known() -> None:
+    assert "0.230 USD" in machines.price("ml.m5.xlarge", 1)
+    assert "0.460 USD" in machines.price("ml.m5.xlarge", 2)
+    assert all(part in machines.price("ml.m5.xlarge", 1) for part in machines.PRICES)
+    assert "price unknown" in machines.price("ml.unheard.of", 1)
