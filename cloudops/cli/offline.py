@@ -47,7 +47,7 @@ def _server_options(function: Function) -> Function:
     return function
 
 
-@offline.command(context_settings={"ignore_unknown_options": False})
+@offline.command()
 @_server_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: Sequence[str], **given: Any) -> int:
@@ -244,7 +244,8 @@ def _summary(cloud: dict[str, Any]) -> str:
         return str(cloud["problem"])
     if not cloud["running"]:
         return "not asked for anything so far"
-    return f"{len(cloud['resources'])} resources"
+    count = len(cloud["resources"])
+    return "1 resource" if count == 1 else f"{count} resources"
 
 
 def _row(resource: dict[str, Any], now: float) -> tuple[str, ...]:

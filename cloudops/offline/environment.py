@@ -48,19 +48,20 @@ def proxies(url: str, direct: Iterable[str] = ()) -> dict[str, str]:
     return values | {name.lower(): value for name, value in values.items()}
 
 
-def client(url: str, certificate: Path, record: Path, clouds: Iterable[Environment]) -> Environment:
+def client(proxy: str, url: str, certificate: Path, record: Path, clouds: Iterable[Environment]) -> Environment:
     """What a client's environment needs.
 
     It trusts the offline clouds' authority and no other: a client that goes past the proxy cannot speak to a cloud.
 
     Args:
-        url: of the proxy, which is that of the control API too.
+        proxy: its address, with the password.
+        url: of the control API.
         certificate: of the authority.
         record: the file with the control API's token.
         clouds: what each emulator asks for.
     """
     variables = {
-        **proxies(url),
+        **proxies(proxy),
         **dict.fromkeys(BUNDLES, str(certificate)),
         ADDRESS: url,
         RECORD: str(record),
@@ -73,18 +74,18 @@ def client(url: str, certificate: Path, record: Path, clouds: Iterable[Environme
 
 
 def network(
-    url: str, certificate: Path, owner: Path, indexes: Mapping[str, str], direct: Iterable[str]
+    proxy: str, certificate: Path, owner: Path, indexes: Mapping[str, str], direct: Iterable[str]
 ) -> dict[str, str]:
     """What a process inside a cloud needs: proxy and authority, no credentials.
 
     Args:
-        url: of the proxy.
+        proxy: its address, with the password.
         certificate: of the authority.
         owner: the server's folder.
         indexes: how pip and uv reach the package indexes, as :func:`cloudops.offline.indexes.variables` gives it.
         direct: the hosts of the package indexes, reached without the proxy.
     """
-    return {**proxies(url, direct), **dict.fromkeys(BUNDLES, str(certificate)), OWNER: str(owner), **indexes}
+    return {**proxies(proxy, direct), **dict.fromkeys(BUNDLES, str(certificate)), OWNER: str(owner), **indexes}
 
 
 def applied(environment: Environment, base: Mapping[str, str]) -> dict[str, str]:

@@ -98,19 +98,20 @@ class Answer:
         code = int(status[:3])
         self._bodiless = self._method == "HEAD" or code in (204, 304) or code < 200
         if "content-length" not in named and not self._bodiless:
-            lines.append(self._framing(size))
+            lines += self._framing(size)
         self.persistent = self.persistent and self._body.worth_draining
         lines.append(f"Connection: {'keep-alive' if self.persistent else 'close'}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-    def _framing(self, size: int | None) -> str:
+    def _framing(self, size: int | None) -> list[str]:
+        """How the client learns where the body ends."""
         if size is not None:
-            return f"Content-Length: {size}"
+            return [f"Content-Length: {size}"]
         if self._modern:
             self._chunked = True
-            return "Transfer-Encoding: chunked"
-        self.persistent = False
-        return "Cache-Control: no-transform"
+            return ["Transfer-Encoding: chunked"]
+        self.persistent = False  # it ends with the connection
+        return []
 
 
 def run(application: WSGIApplication, environ: WSGIEnvironment, answer: Answer) -> None:
@@ -137,6 +138,14 @@ def plain(status: HTTPStatus, text: str) -> WSGIApplication:
         return [f"{text}\n".encode()]
 
     return application
+
+
+def unknown_client(environ: WSGIEnvironment, start: Any) -> list[bytes]:
+    """An application that tells who shows no password that this proxy is somebody's."""
+    status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    headers = [("Content-Type", "text/plain"), ("Proxy-Authenticate", 'Basic realm="cloudops offline"')]
+    start(f"{status.value} {status.phrase}", headers)
+    return [b"cloudops offline: this proxy is for the processes that were led to it; see `cloudops offline env`\n"]
 
 
 def environment(method: str, target: str, headers: Message, *, scheme: str, authority: str) -> WSGIEnvironment:

@@ -92,6 +92,7 @@ def _folder(settings: Settings) -> Path:
         if settings.data:
             folder = Path(settings.data)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_ours(folder)
         else:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         (folder / "server.log").touch()
@@ -101,6 +102,15 @@ def _folder(settings: Settings) -> Path:
             hint="--data names a folder of yours; without it, TMPDIR is where the server's folder is made",
         ) from error
     return folder.resolve()
+
+
+def _check_ours(folder: Path) -> None:
+    """Leave alone what is no offline cloud's, such as the working directory."""
+    names = os.listdir(folder)
+    if names and "server.log" not in names:
+        raise ConfigError(
+            f"{folder} is not empty and holds no state of offline clouds", hint="name a new folder with --data"
+        )
 
 
 def _spawn(settings: Settings, folder: Path, record: Path, hello: int, parent: int | None) -> subprocess.Popen[bytes]:

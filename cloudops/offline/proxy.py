@@ -1,46 +1,29 @@
 """The proxy: real host names in, emulators' answers out, and everybody else refused.
 
 ``CONNECT host:443`` and plain requests with an absolute address go to the emulator of the host; requests without a
-host are for the control API. It listens on 127.0.0.1 alone.
+host are for the control API. It listens on 127.0.0.1 alone, and asks for a password there: whoever may start a job in
+an offline cloud runs what he likes as the user whose cloud it is, and other users of a machine share its loopback.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import base64
 import socketserver
-import ssl
-import struct
 import sys
 import traceback
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import urlsplit
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
-from . import exchange
-from .body import Body
-from .emulators import Broken
-from .faults import ANSWERS, CONNECTION, FaultKind
+from .connection import Connection
 
 if TYPE_CHECKING:
-    from io import BufferedIOBase, BufferedReader
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
+    from wsgiref.types import WSGIApplication
 
     from .ca import Authority
     from .clock import Clock
     from .egress import Egress
-    from .emulator import Emulator
-    from .emulators import Emulators, Slot
-    from .faults import Faults, Rule
-
-#: Nobody who asks for a host that is refused learns less than this.
-REFUSAL = (
-    "cloudops offline: {host} is refused: no offline cloud answers for it, and nothing leaves this machine; "
-    "`cloudops offline status` lists what was refused"
-)
-_TLS_HANDSHAKE = 0x16
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+    from .emulators import Emulators
+    from .faults import Faults
 
 
 class Proxy(ThreadingHTTPServer):
@@ -48,6 +31,7 @@ class Proxy(ThreadingHTTPServer):
 
     Args:
         port: 0 for a free one.
+        password: what clients have to show, with the user ``cloudops``.
         authority: issues the certificates.
         emulators: who answers.
         egress: gets what is refused.
@@ -68,6 +52,7 @@ class Proxy(ThreadingHTTPServer):
         self,
         port: int,
         *,
+        password: str,
         authority: Authority,
         emulators: Emulators,
         egress: Egress,
@@ -75,6 +60,8 @@ class Proxy(ThreadingHTTPServer):
         clock: Clock,
         control: WSGIApplication,
     ) -> None:
+        self.password = password
+        self.expected = b"Basic " + base64.b64encode(f"cloudops:{password}".encode())
         self.authority = authority
         self.emulators = emulators
         self.egress = egress
@@ -93,203 +80,13 @@ class Proxy(ThreadingHTTPServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
 
+    @property
+    def address(self) -> str:
+        """What clients take for the proxy's address: with the password."""
+        return f"http://cloudops:{self.password}@127.0.0.1:{self.server_port}"
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients come and go as they like; what else goes wrong is a bug of ours."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             traceback.print_exc()
-
-
-class Connection(BaseHTTPRequestHandler):
-    """A client's connection: requests one after the other, behind TLS once it has asked for a host with CONNECT."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    rbufsize = 1 << 16
-
-    def setup(self) -> None:
-        """Nothing is known of the client yet."""
-        super().setup()
-        self.proxy = cast("Proxy", self.server)
-        #: What it has asked for with CONNECT.
-        self.tunnel: tuple[str, str, int] | None = None
-
-    def finish(self) -> None:
-        """Close the connection; behind TLS it is no longer the one that the server knows."""
-        with contextlib.suppress(OSError):
-            super().finish()
-        self.connection.close()
-
-    def handle_one_request(self) -> None:
-        """Read a request and have it answered."""
-        self.raw_requestline = self.rfile.readline(65537)
-        if not self.raw_requestline:
-            self.close_connection = True
-        elif len(self.raw_requestline) > 65536:
-            self.requestline = self.request_version = self.command = ""
-            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
-        elif self.parse_request():
-            self._dispatch()
-
-    def handle_expect_100(self) -> bool:
-        """Whoever waits to be told to go on is told when the body is asked for."""
-        return True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: each emulator keeps its calls."""
-
-    def _dispatch(self) -> None:
-        target = self.requestline.split()[1]  # as sent: http.server takes slashes away
-        if self.command == "CONNECT":
-            self._connect(target)
-        elif self.tunnel is not None:
-            scheme, host, port = self.tunnel
-            self._serve(scheme, host, port, target)
-        elif "://" in target:
-            self._absolute(target)
-        else:
-            self._answer(self.proxy.control, self._environ("http", f"127.0.0.1:{self.proxy.server_port}", target))
-
-    def _absolute(self, target: str) -> None:
-        try:
-            parts = urlsplit(target)
-            scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-            port = parts.port or _DEFAULT_PORTS.get(scheme, 0)
-        except ValueError:
-            self._refuse_request("the address cannot be read")
-            return
-        rest = target.split("://", 1)[1]
-        start = min((index for mark in "/?" if (index := rest.find(mark)) >= 0), default=len(rest))
-        path = rest[start:]
-        self._serve(scheme, host, port, path if path.startswith("/") else f"/{path}")
-
-    def _connect(self, target: str) -> None:
-        host, _, port_text = target.rpartition(":")
-        host = host.strip("[]").lower()
-        if not host or not port_text.isdecimal():
-            self._refuse_request("expected CONNECT HOST:PORT")
-            return
-        port = int(port_text)
-        if self.proxy.emulators.find(host) is None:
-            self._serve("https", host, port, "/")
-            self.close_connection = True
-            return
-        self.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        self._enter(host, port)
-
-    def _enter(self, host: str, port: int) -> None:
-        """Go on behind the tunnel: TLS, or plain where the client begins with something else."""
-        first = self.connection.recv(1, socket.MSG_PEEK)
-        if not first:
-            self.close_connection = True
-            return
-        self.close_connection = False
-        if first[0] != _TLS_HANDSHAKE:
-            self.tunnel = ("http", host, port)
-            return
-        self.rfile.close()
-        try:
-            wrapped = self.proxy.authority.context(host).wrap_socket(self.connection, server_side=True)
-        except (OSError, ValueError):  # it does not trust us, or has gone
-            self.close_connection = True
-            return
-        wrapped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connection = wrapped
-        self.rfile = cast("BufferedReader", wrapped.makefile("rb", self.rbufsize))
-        self.wfile = cast("BufferedIOBase", wrapped.makefile("wb", 0))
-        self.tunnel = ("https", host, port)
-
-    def _serve(self, scheme: str, host: str, port: int, target: str) -> None:
-        authority = host if port == _DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
-        environ = self._environ(scheme, authority, target)
-        slot = self.proxy.emulators.find(host)
-        if slot is None:
-            self.proxy.egress.add(host, port)
-            self._answer(exchange.plain(HTTPStatus.FORBIDDEN, REFUSAL.format(host=host)), environ)
-            return
-        try:
-            emulator = slot.get()
-        except Broken as error:
-            traceback.print_exception(error)
-            self._answer(exchange.plain(HTTPStatus.BAD_GATEWAY, f"cloudops offline: {error}"), environ)
-            return
-        rule = self._fault(emulator, environ)
-        if rule is None:
-            self._answer(emulator.application, environ, slot)
-        elif rule.kind in ANSWERS:
-            kind = rule.kind
-            self._answer(lambda asked, start: emulator.refuse(kind, asked, start), environ, slot)
-        else:
-            self._break(rule, emulator, environ)
-
-    def _fault(self, emulator: Emulator, environ: WSGIEnvironment) -> Rule | None:
-        if not self.proxy.faults.rules():
-            return None
-        operation, resource = emulator.operation(environ)
-        return self.proxy.faults.take(CONNECTION | ANSWERS, operation, resource)
-
-    def _break(self, rule: Rule, emulator: Emulator, environ: WSGIEnvironment) -> None:
-        """Do what a rule of the connection says; the client gets no answer."""
-        if rule.kind is FaultKind.TIMEOUT:
-            self.proxy.clock.wait(rule.seconds, self._client_gone)
-        elif rule.kind is FaultKind.DROPPED_AFTER:
-            exchange.swallow(emulator.application, environ)
-        self.close_connection = True
-        # Not the polite end of a connection but the one of a machine that fails.
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.finish()
-
-    def _client_gone(self) -> bool:
-        try:
-            self.connection.setblocking(False)
-            return not self.connection.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        finally:
-            with contextlib.suppress(OSError):
-                self.connection.setblocking(True)
-
-    def _environ(self, scheme: str, authority: str, target: str) -> WSGIEnvironment:
-        environ = exchange.environment(self.command, target, self.headers, scheme=scheme, authority=authority)
-        self.body = self._body()
-        exchange.attach_body(environ, self.body)
-        return environ
-
-    def _body(self) -> Body:
-        chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
-        length = self.headers.get("Content-Length", "0").strip()
-        waits = self.headers.get("Expect", "").lower().strip() == "100-continue"
-        if not chunked and not length.isdecimal():
-            raise ConnectionError(f"the client sent Content-Length: {length[:40]!r}")
-        return Body(cast("BinaryIO", self.rfile), None if chunked else int(length), self._go_on if waits else None)
-
-    def _go_on(self) -> None:
-        self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _answer(self, application: WSGIApplication, environ: WSGIEnvironment, slot: Slot | None = None) -> None:
-        modern = self.request_version >= "HTTP/1.1"
-        answer = exchange.Answer(
-            self.connection, self.body, self.command, persistent=not self.close_connection, modern=modern
-        )
-        try:
-            exchange.run(application, environ, answer)
-        except ConnectionError:
-            self.close_connection = True
-            return
-        except Exception as error:
-            traceback.print_exc()
-            if answer.begun:
-                self.close_connection = True
-                return
-            name = slot.name if slot else "control"
-            text = f"cloudops offline: {name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
-            exchange.run(exchange.plain(HTTPStatus.INTERNAL_SERVER_ERROR, text), environ, answer)
-        if not answer.persistent or not self.body.drain():
-            self.close_connection = True
-
-    def _refuse_request(self, text: str) -> None:
-        self.close_connection = True
-        environ = self._environ("http", "127.0.0.1", "/")
-        self._answer(exchange.plain(HTTPStatus.BAD_REQUEST, f"cloudops offline: {text}"), environ)

@@ -29,7 +29,7 @@ from .ca import Authority
 from .clock import Clock
 from .control import Control
 from .egress import Egress
-from .emulator import Surroundings
+from .emulator import Environment, Surroundings
 from .emulators import Emulators, Kind, installed, named
 from .environment import client, network
 from .faults import Faults
@@ -74,6 +74,7 @@ class Server:
         self.emulators = control.emulators = Emulators(kinds, self._surroundings, self._kept)
         self.proxy = _bound(
             settings.port,
+            password=secrets.token_urlsafe(16),
             authority=self.authority,
             emulators=self.emulators,
             egress=egress,
@@ -81,10 +82,12 @@ class Server:
             clock=self.clock,
             control=control,
         )
-        environments = [kind.environment(self._own_folder(kind, "client")) for kind in kinds]
-        control.environment = client(self.proxy.url, self.authority.certificate, record, environments)
+        environments = [found for kind in kinds if (found := self._environment(kind)) is not None]
+        control.environment = client(
+            self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
+        )
         self._network = network(
-            self.proxy.url,
+            self.proxy.address,
             self.authority.certificate,
             folder,
             indexes.variables(os.environ, self.authority.certificate, folder / "ca" / "with-roots.pem"),
@@ -127,6 +130,16 @@ class Server:
         if self._keep:
             with contextlib.suppress(OSError):
                 write_json(self.folder / "clock.json", {"ahead": self.clock.ahead})
+
+    def _environment(self, kind: Kind) -> Environment | None:
+        """What an emulator asks of clients; one that cannot tell is a problem, and no reason to have none of them."""
+        try:
+            return kind.environment(self._own_folder(kind, "client"))
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.problems.append(f"the offline cloud {kind.name} names no environment: {reason}")
+            return None
 
     def _surroundings(self, kind: Kind) -> Surroundings:
         folder = self._own_folder(kind, "cloud")

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from cloudops.offline import OfflineCloud
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 CLI = str(Path(sys.executable).with_name("cloudops"))
@@ -44,7 +47,30 @@ def example(tmp_path: Path) -> Iterator[Callable[[str], Cli]]:
 
 def test_flights(example: Callable[[str], Cli]) -> None:
     cli = example("flights")
-    result = cli("run")
+    check_flights(cli("run"))
+    [model] = cli("models")
+    assert set(model["lineage"]["data"]) == {"train"}
+
+
+@pytest.mark.slow
+def test_flights_is_the_same_on_sagemaker(example: Callable[[str], Cli], cloudops_offline: OfflineCloud) -> None:
+    cli = example("flights")
+    here = cli("run", "--set", "monitor.replay={}")
+    there = cli("run", "--provider", "sagemaker")
+    check_flights(there)
+    for step in ("train", "evaluate"):
+        assert there[step]["metrics"] == pytest.approx(here[step]["metrics"], rel=0, abs=1e-6)
+    assert "amazonaws.com" in there["deploy"]["url"]
+    rows = json.dumps(there["deploy"]["prediction"]["row"])
+    predicted = [cli("predict", "--row", rows, *where)["predictions"] for where in ((), ("--provider", "sagemaker"))]
+    assert predicted[0] == predicted[1] == [there["deploy"]["prediction"]["prediction"]]
+    cli("down", "--yes", "--provider", "sagemaker")
+    assert cli("jobs", "--provider", "sagemaker") == []
+    assert cloudops_offline.egress() == []
+
+
+def check_flights(result: Any) -> None:
+    """What comes of the example wherever it runs."""
     assert result["train"]["metrics"]["rows"] == 105_475
     assert 0.74 < result["evaluate"]["metrics"]["auc"] < 0.76
     assert result["evaluate"]["passed"] is True
@@ -63,8 +89,6 @@ def test_flights(example: Callable[[str], Cli]) -> None:
     assert psi["july", "dewp"] == pytest.approx(8.08, abs=0.01)
     assert psi["june", "pressure"] == pytest.approx(1.0, abs=0.01)
     assert psi["july", "distance"] == pytest.approx(0.017, abs=0.005)
-    [model] = cli("models")
-    assert set(model["lineage"]["data"]) == {"train"}
 
 
 def test_quickstart(example: Callable[[str], Cli]) -> None:

@@ -16,7 +16,9 @@ import psutil
 import pytest
 import requests
 
-from cloudops.offline import OfflineCloud
+from cloudops.engine import service
+from cloudops.engine.service_find import find
+from cloudops.offline import OfflineCloud, guardian
 
 from .conftest import FAKE, Shell
 
@@ -80,20 +82,53 @@ def test_jobs_end_with_a_server_that_is_killed() -> None:
     cloud.stop()
 
 
+#: A replica: listens, tells where, and answers its health checks.
+SERVE = """
+import http.server, json, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+server = http.server.ThreadingHTTPServer((os.environ["CLOUDOPS_HOST"], int(os.environ["CLOUDOPS_PORT"])), Handler)
+with open(os.environ["CLOUDOPS_READY_FILE"] + ".new", "w") as file:
+    json.dump({"port": server.server_address[1], "pid": os.getpid()}, file)
+os.rename(os.environ["CLOUDOPS_READY_FILE"] + ".new", os.environ["CLOUDOPS_READY_FILE"])
+server.serve_forever()
+"""
+
+
+def test_the_guardian_ends_endpoints_and_no_neighbour(tmp_path: Path) -> None:
+    version = service.VersionSpec("one", (sys.executable, "-c", SERVE))
+    mine, neighbour = tmp_path / "cloud" / "deep" / "endpoint", tmp_path / "cloud-2" / "endpoint"
+    try:
+        for folder in (mine, neighbour):
+            service.wait(folder, service.deploy(folder, version), timeout=60)
+        assert {service.read(folder).phase for folder in (mine, neighbour)} == {"ready"}
+        processes = [one.process.pid for one in find(mine.resolve())]
+        assert len(processes) >= 3  # supervisor, router, replica
+        guardian.sweep((tmp_path / "cloud").resolve())
+        assert all(gone(pid) for pid in processes)
+        assert service.read(neighbour).phase == "ready"
+    finally:
+        for folder in (mine, neighbour):
+            service.delete(folder)
+
+
 def test_a_job_sees_the_proxy_and_no_credentials(cloud: OfflineCloud) -> None:
     code = "import json, os; json.dump(dict(os.environ), open('environ', 'w'))"
     answer = requests.post("https://api.fake.test/jobs/one", data=json.dumps(code), timeout=30)
     written = Path(answer.json()["folder"]) / "work" / "environ"
     until(lambda: cloud.resources("fake")[-1].state == "succeeded")
     environ = json.loads(written.read_text())
-    assert environ["HTTPS_PROXY"] == cloud.url
+    assert environ["HTTPS_PROXY"] == os.environ["HTTPS_PROXY"]
     assert "FAKE_KEY" not in environ
     assert "CLOUDOPS_OFFLINE" not in environ
 
 
 _USER = f"""
 import os, sys, time
-from cloudops.offline import OfflineCloud
+from cloudops.engine import service
+from cloudops.engine.service_find import find
+from cloudops.offline import OfflineCloud, guardian
 with OfflineCloud(emulators=[{FAKE!r}]) as cloud, cloud.active():
     from offline.test_deaths import hidden_job, server_of
     print(*hidden_job(), server_of(os.environ), flush=True)

@@ -29,7 +29,7 @@ def test_all_spellings_of_the_proxy_are_set() -> None:
 
 def test_what_a_cloud_sets_is_not_unset_for_another() -> None:
     clouds = [Environment({"A": "1"}, ("B", "C")), Environment({"B": "2"}, ("C",))]
-    found = client("http://127.0.0.1:1", CERTIFICATE, Path("/record"), clouds)
+    found = client("http://me@127.0.0.1:1", "http://127.0.0.1:1", CERTIFICATE, Path("/record"), clouds)
     assert (found.variables["A"], found.variables["B"]) == ("1", "2")
     assert "B" not in found.unset
     assert found.unset.count("C") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -24,12 +26,18 @@ from cloudops.offline import OfflineCloud
 from cloudops.store.fetch import fetch
 
 
+def credentials() -> dict[str, str]:
+    """What the environment's proxy variables say, as a header."""
+    user, _, password = urlsplit(os.environ["HTTPS_PROXY"]).netloc.rpartition("@")[0].partition(":")
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
 def tunnel(cloud: OfflineCloud, host: str = "api.fake.test") -> http.client.HTTPSConnection:
     """A connection as clients keep it open."""
     context = ssl.create_default_context()
     port = int(cloud.url.rpartition(":")[2])
     connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
-    connection.set_tunnel(host, 443)
+    connection.set_tunnel(host, 443, credentials())
     return connection
 
 
@@ -174,6 +182,19 @@ def test_an_emulator_that_fails_says_why_and_the_connection_goes_on(cloud: Offli
         "cloudops offline: fake failed: RuntimeError: a bug of the fake\n",
     )
     assert session.get("https://api.fake.test/echo", timeout=20).status_code == 200
+
+
+def test_another_user_of_this_machine_is_not_served(cloud: OfflineCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is everybody's; a job in an offline cloud would be code that runs as us."""
+    for address in (cloud.url, cloud.url.replace("//", "//cloudops:guess@")):
+        for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, address)
+        with pytest.raises(requests.exceptions.ProxyError, match="407"):
+            requests.get("https://api.fake.test/echo", timeout=20)
+        answer = requests.get("http://api.fake.test/echo", timeout=20)
+        assert answer.status_code == 407
+        assert "this proxy is for the processes that were led to it" in answer.text
+    assert (cloud.calls(), cloud.egress()) == ([], [])
 
 
 def test_nobody_who_was_not_told_trusts_it(cloud: OfflineCloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from .names import Place
 from .runtime import SERVING_FILES, container_file, runtime_archive
 
 if TYPE_CHECKING:
-    from cloudops.provider import DeployRequest
+    from cloudops.provider import BatchRequest, DeployRequest
 
     from .client import Client
     from .storage import Storage
@@ -25,7 +25,9 @@ _SMALL, _PART = 16 << 20, 1 << 30
 _LEAST = 5 << 20
 
 
-def build(client: Client, storage: Storage, request: DeployRequest, requirements: str | None, target: Place) -> None:
+def build(
+    client: Client, storage: Storage, request: DeployRequest | BatchRequest, requirements: str | None, target: Place
+) -> None:
     """Have the artifact of a version at ``target``; one that is there is the same one.
 
     Raises:
@@ -45,7 +47,7 @@ def build(client: Client, storage: Storage, request: DeployRequest, requirements
             _packed(storage, head, Path(folder), target)
 
 
-def code_files(request: DeployRequest, requirements: str | None) -> dict[str, bytes]:
+def code_files(request: DeployRequest | BatchRequest, requirements: str | None) -> dict[str, bytes]:
     """What is added to a model: name in the archive to content."""
     name, runtime = runtime_archive()
     files = {

@@ -15,7 +15,7 @@ def capabilities() -> Mapping[Capability, Support]:
         Capability.TRAIN: _YES,
         Capability.DEPLOY: _YES,
         Capability.MONITOR: _YES,
-        Capability.BATCH: Support(True, "a training job predicts: transform jobs of SageMaker can never be deleted"),
+        Capability.BATCH: _YES,
         Capability.IMAGE: _YES,
         Capability.REQUIREMENTS: Support(True, "installed by pip when the container starts"),
         Capability.SECRETS: Support(True, "kept in AWS Secrets Manager for as long as the job or version exists"),

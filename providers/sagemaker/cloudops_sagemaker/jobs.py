@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cloudops.errors import ConfigError, InvalidRequest, UnsupportedFeature
-from cloudops.provider import CodeVersion, Input, JobRequest
-from cloudops.specs import Resources, StepSpec
 
 from . import images, machines, names
 from .names import CODE_CHANNEL, JOB_CHANNEL, Layout
 
 if TYPE_CHECKING:
-    from cloudops.provider import BatchRequest
+    from cloudops.provider import Input, JobRequest
 
     from .options import SageMakerJobOptions, SageMakerTarget
 
-#: In the place of a digest where there is no code.
-NO_CODE = "none"
 #: Seconds between SIGTERM and SIGKILL where an attempt exceeds its timeout.
 GRACE = 30.0
 #: What the service adds around attempts: installing, downloading, uploading.
@@ -73,14 +69,13 @@ class Prepared:
     cost: str
 
 
-def prepare(request: JobRequest, where: Where, runtime: str, predictor: str | None = None) -> Prepared:
+def prepare(request: JobRequest, where: Where, runtime: str) -> Prepared:
     """The native request of a job.
 
     Args:
         request: of the core.
         where: of the account.
         runtime: the file name of the runtime's archive.
-        predictor: for predictions of a table: the predictor's file, or "" for none.
 
     Raises:
         ProviderError, ConfigError: something in the request has no place in SageMaker; names the key.
@@ -92,8 +87,6 @@ def prepare(request: JobRequest, where: Where, runtime: str, predictor: str | No
     image = images.choose(request.step, request.spec.framework, request.spec.image, where.region, machine)
     requirements = "\n".join([*image.requirements, request.requirements or ""]).strip() or None
     boot = boot_document(request, runtime, requirements is not None)
-    if predictor is not None:
-        boot["predictor"] = predictor
     native = _native(request, options, where, machine, image.uri)
     notes = [*notes, *([image.note] if image.note else []), *_notes(request, native)]
     return Prepared(native, boot, requirements, tuple(notes), machines.price(machine, resources.num_nodes))
@@ -173,39 +166,9 @@ def boot_document(request: JobRequest, runtime: str, requirements: bool) -> dict
     }
 
 
-def of_batch(request: BatchRequest) -> tuple[JobRequest, str]:
-    """Predictions of a table as a job, and the predictor's file; ``boot.py`` does what no command says."""
-    spec = request.spec
-    step = StepSpec(
-        command="predict",
-        outputs=["predictions"],
-        framework=spec.framework,
-        image=spec.image,
-        envs=spec.envs,
-        secrets=spec.secrets,
-        resources=Resources(**dict(spec.resources)),
-    )
-    job = JobRequest(
-        name=request.name,
-        step=request.step,
-        spec=step,
-        code=request.code or CodeVersion(NO_CODE, Path()),
-        inputs={"data": request.data, "model": Input(request.model.location, _version(request))},
-        lineage=request.lineage,
-        secrets=request.secrets,
-        requirements=request.requirements,
-        options=request.options,
-    )
-    return job, request.predictor or ""
-
-
-def _version(request: BatchRequest) -> str:
-    return request.lineage.data.get("model", "")
-
-
 def is_model_archive(request: JobRequest, name: str) -> bool:
     """Whether an input is the model of a job of ours: the command is to see its files, not the archive."""
-    return request.step in ("evaluate", "batch") and name == "model" and request.inputs[name].source.endswith(_ARCHIVE)
+    return request.step == "evaluate" and name == "model" and request.inputs[name].source.endswith(_ARCHIVE)
 
 
 def is_folder(item: Input) -> bool:
@@ -310,7 +273,7 @@ def _fits_environment(request: JobRequest, key: str) -> bool:
 
 def _notes(request: JobRequest, native: Mapping[str, Any]) -> list[str]:
     step, notes = request.step, []
-    if request.spec.timeout is None and step != "batch":
+    if request.spec.timeout is None:
         notes.append(f"{step}: no timeout is set, so SageMaker ends the job after {_LONGEST // 3600} h")
     if request.spec.params and not native["HyperParameters"]:
         notes.append(f"{step}.params: too many or too long for SageMaker's description; the job gets them all the same")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client import Client
 
 JOBS = "/aws/sagemaker/TrainingJobs"
+BATCHES = "/aws/sagemaker/TransformJobs"
 #: Events in one answer, at most.
 _PAGE = 10_000
 #: Seconds between two looks: at first, and at most while nothing comes.

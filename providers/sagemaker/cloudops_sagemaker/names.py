@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cloudops.provider import JobRequest
+    from cloudops.provider import BatchRequest, JobRequest
 
 #: Within the channel folder of a container; ``-`` cannot be part of an input's name, so no input has these.
 JOB_CHANNEL = "cloudops-job"
@@ -21,7 +21,13 @@ _TAG_VALUE = re.compile(r"[^\w\s.:/=+\-@]", re.ASCII)
 def job_pattern(project: str | None) -> re.Pattern[str]:
     """Matches the names of a project's jobs; groups: project, step, number of the try."""
     name = "[a-z][a-z0-9-]*?" if project is None else re.escape(project)
-    return re.compile(rf"({name})-(prepare|train|evaluate|batch)-[0-9a-f]{{10}}(?:-([0-9]+))?")
+    return re.compile(rf"({name})-(prepare|train|evaluate)-[0-9a-f]{{10}}(?:-([0-9]+))?")
+
+
+def batch_pattern(project: str | None) -> re.Pattern[str]:
+    """Matches the names of a project's batches; group 1 is the project."""
+    name = "[a-z][a-z0-9-]*?" if project is None else re.escape(project)
+    return re.compile(rf"({name})-batch-[0-9a-f]{{10}}(?:-[0-9]+)?")
 
 
 def tries(name: str) -> re.Pattern[str]:
@@ -92,7 +98,7 @@ class Layout:
         return self.base / "endpoints" / name
 
 
-def job_tags(request: JobRequest, own: Mapping[str, str]) -> list[dict[str, str]]:
+def job_tags(request: JobRequest | BatchRequest, own: Mapping[str, str]) -> list[dict[str, str]]:
     """The tags of a job: what it is, and where its model comes from."""
     lineage = request.lineage
     values = {

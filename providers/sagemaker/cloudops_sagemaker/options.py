@@ -58,6 +58,13 @@ class SageMakerJobOptions(Strict):
     )
 
 
+class SageMakerBatchOptions(Strict):
+    """``overrides.sagemaker.batch``."""
+
+    instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.xlarge, over resources")
+    instance_count: int = Field(1, ge=1, le=100, description="Machines that share the files of the table")
+
+
 class Serverless(Strict):
     """An endpoint without machines of its own."""
 
@@ -99,5 +106,5 @@ class SageMakerOverrides(Strict):
     prepare: SageMakerJobOptions | None = None
     train: SageMakerJobOptions | None = None
     evaluate: SageMakerJobOptions | None = None
-    batch: SageMakerJobOptions | None = None
+    batch: SageMakerBatchOptions | None = None
     deploy: SageMakerDeployOptions | None = None

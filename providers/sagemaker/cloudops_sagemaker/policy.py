@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _JOB = "arn:{partition}:sagemaker:{region}:{account}:training-job/*"
+_BATCH = "arn:{partition}:sagemaker:{region}:{account}:transform-job/*"
 _MODEL = "arn:{partition}:sagemaker:{region}:{account}:model/*"
 _CONFIG = "arn:{partition}:sagemaker:{region}:{account}:endpoint-config/*"
 _ENDPOINT = "arn:{partition}:sagemaker:{region}:{account}:endpoint/*"
@@ -72,6 +73,10 @@ CALLS: Mapping[str, Need] = {
     "sagemaker:ListTrainingJobs": _need("sagemaker:ListTrainingJobs", _ANY),
     "sagemaker:StopTrainingJob": _need("sagemaker:StopTrainingJob", _JOB),
     "sagemaker:DeleteTrainingJob": _need("sagemaker:DeleteTrainingJob", _JOB),
+    "sagemaker:CreateTransformJob": _need("sagemaker:CreateTransformJob sagemaker:AddTags", _BATCH, _MODEL),
+    "sagemaker:DescribeTransformJob": _need("sagemaker:DescribeTransformJob", _BATCH),
+    "sagemaker:ListTransformJobs": _need("sagemaker:ListTransformJobs", _ANY),
+    "sagemaker:StopTransformJob": _need("sagemaker:StopTransformJob", _BATCH),
     "sagemaker:ListTags": _need("sagemaker:ListTags", _ENDPOINT, _CONFIG, _JOB),
     "sagemaker:CreateModel": _need("sagemaker:CreateModel sagemaker:AddTags", _MODEL),
     "sagemaker:DescribeModel": _need("sagemaker:DescribeModel", _MODEL),

@@ -128,28 +128,57 @@ def environment(request: DeployRequest, region: str) -> dict[str, str]:
     Raises:
         InvalidRequest: one is longer than SageMaker takes, or there are too many.
     """
-    for key, value in request.spec.envs.items():
+    secret = secret_name(request.endpoint, request.version) if request.secrets else ""
+    return hook_variables(
+        "deploy",
+        request.spec.envs,
+        region,
+        name=request.endpoint,
+        version=request.version,
+        predictor=request.predictor,
+        secret=secret,
+    )
+
+
+def hook_variables(
+    step: str, envs: Mapping[str, str], region: str, *, name: str, version: str, predictor: str | None, secret: str
+) -> dict[str, str]:
+    """The variables of a container that answers through inference.py.
+
+    Args:
+        step: for errors.
+        envs: the spec's own.
+        region: where the secret is.
+        name: of the model, as the runtime tells it.
+        version: likewise.
+        predictor: the predictor's file name, or None.
+        secret: the name of the secret with the spec's secrets; empty for none.
+
+    Raises:
+        InvalidRequest: one is longer than SageMaker takes, or there are too many.
+    """
+    for key, value in envs.items():
         if len(value) > _ENV_LENGTH:
             text = f"SageMaker takes {_ENV_LENGTH} characters, not {len(value)}"
-            raise InvalidRequest(text, provider="sagemaker", hint="put it into a file").at("deploy", "envs", key)
+            raise InvalidRequest(text, provider="sagemaker", hint="put it into a file").at(step, "envs", key)
     found = {
         "SAGEMAKER_PROGRAM": "inference.py",
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
         "SAGEMAKER_REGION": region,
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-        **request.spec.envs,
+        **envs,
         "CLOUDOPS_CLOUD": "sagemaker",
-        "CLOUDOPS_MODEL_NAME": request.endpoint,
-        "CLOUDOPS_MODEL_VERSION": request.version,
+        "CLOUDOPS_MODEL_NAME": name,
+        "CLOUDOPS_MODEL_VERSION": version,
     }
-    if request.predictor is not None:
-        found["CLOUDOPS_PREDICTOR"] = request.predictor
-    if request.secrets:
-        found["CLOUDOPS_SECRET"] = secret_name(request.endpoint, request.version)
+    if predictor is not None:
+        found["CLOUDOPS_PREDICTOR"] = predictor
+    if secret:
+        found["CLOUDOPS_SECRET"] = secret
         found["CLOUDOPS_REGION"] = region
     if len(found) > _ENTRIES:
-        text = f"SageMaker takes {_ENTRIES} variables beside {len(found) - len(request.spec.envs)} of cloudops' own"
-        raise InvalidRequest(text, provider="sagemaker").at("deploy", "envs")
+        text = f"SageMaker takes {_ENTRIES} variables beside {len(found) - len(envs)} of cloudops' own"
+        raise InvalidRequest(text, provider="sagemaker").at(step, "envs")
     return found
 
 

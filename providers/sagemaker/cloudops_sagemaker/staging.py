@@ -36,7 +36,7 @@ def stage(client: Client, storage: Storage, request: JobRequest, prepared: jobs.
         work = [pool.submit(storage.put, folder / name, body) for name, body in small.items()]
         work.append(pool.submit(_code, storage, request, layout))
         work += [
-            pool.submit(_input, client, storage, item, layout)
+            pool.submit(stage_input, client, storage, item, layout)
             for item in request.inputs.values()
             if not jobs.is_s3(item)
         ]
@@ -74,13 +74,13 @@ def matching(storage: Storage, item: Input) -> list[object]:
 
 
 def _code(storage: Storage, request: JobRequest, layout: Layout) -> None:
-    if request.code.digest == jobs.NO_CODE:
-        storage.put(layout.code(jobs.NO_CODE) / "code.tar", b"\0" * 1024)  # a tar without a file
-        return
     storage.upload_all(layout.code(request.code.digest), {"code.tar": request.code.archive})
 
 
-def _input(client: Client, storage: Storage, item: Input, layout: Layout) -> None:
+def stage_input(client: Client, storage: Storage, item: Input, layout: Layout) -> None:
+    """Bring an input to S3 that is not there; what has the same content as before is not sent again."""
+    if jobs.is_s3(item):
+        return
     target = layout.data(jobs.data_name(item))
     storage.upload_all(target, local_files(client, item))
 

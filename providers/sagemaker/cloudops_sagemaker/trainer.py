@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,10 @@ from cloudops.provider import BatchRequest, JobRequest, ModelInfo, Plan, Trainer
 from cloudops.refs import Listed, LogLine, MetricPoint, Phase, Ref, Status
 
 from . import logs, names
+from .batch_request import is_batch
+from .batches import Batches
 from .errors import is_kind, translated
-from .jobs import Prepared, Where, of_batch, prepare, shown
+from .jobs import Prepared, Where, prepare, shown
 from .logs import Logs
 from .names import Layout, Place
 from .statuses import job_phase, job_status, restarts, seconds
@@ -35,23 +38,17 @@ class SageMakerTrainer(Trainer):
         self._client = client
         self._storage = Storage(client)
         self._logs = Logs(client)
+        self._batches = Batches(client)
 
     # Creating
 
     def plan(self, request: JobRequest) -> Plan:
         """See :class:`cloudops.provider.Trainer`."""
-        return self._planned(request, None)
-
-    def plan_batch(self, request: BatchRequest) -> Plan:
-        """See :class:`cloudops.provider.Trainer`."""
-        return self._planned(*of_batch(request))
-
-    def _planned(self, request: JobRequest, predictor: str | None) -> Plan:
         from .runtime import runtime_name
 
         with translated("plan", request.name):
             where = self._where(request.lineage.project)
-            prepared = prepare(request, where, runtime_name(), predictor)
+            prepared = prepare(request, where, runtime_name())
             creates = [f"training job {request.name} in {self._client.scope}"]
             bucket = self._client.bucket
             if not self._storage.has_bucket(bucket):
@@ -60,22 +57,27 @@ class SageMakerTrainer(Trainer):
                 creates.append(f"secret {names.secret_name('jobs', request.name)}, deleted with the job")
         return Plan(creates, shown(request, prepared), notes=prepared.notes, cost=prepared.cost)
 
-    def submit(self, request: JobRequest) -> Ref:
+    def plan_batch(self, request: BatchRequest) -> Plan:
         """See :class:`cloudops.provider.Trainer`."""
-        return self._submit(request, None)
+        with translated("plan", request.name):
+            return self._batches.plan(request, self._where(request.lineage.project))
 
     def batch(self, request: BatchRequest) -> Ref:
         """See :class:`cloudops.provider.Trainer`."""
-        return self._submit(*of_batch(request))
+        ref = self._client.ref("jobs", request.name)
+        with translated("submit", ref):
+            self._batches.start(request, self._where(request.lineage.project))
+        return ref
 
-    def _submit(self, request: JobRequest, predictor: str | None) -> Ref:
+    def submit(self, request: JobRequest) -> Ref:
+        """See :class:`cloudops.provider.Trainer`."""
         from .runtime import runtime_name
         from .staging import stage
 
         ref = self._client.ref("jobs", request.name)
         with translated("submit", ref):
             where = self._where(request.lineage.project)
-            prepared = prepare(request, where, runtime_name(), predictor)
+            prepared = prepare(request, where, runtime_name())
             self._storage.ensure(self._client.bucket)
             stage(self._client, self._storage, request, prepared, where.layout)
             self._create(request, prepared)
@@ -108,12 +110,16 @@ class SageMakerTrainer(Trainer):
         """See :class:`cloudops.provider.Trainer`."""
         ref = self._client.ref("jobs", name)
         with translated("find", ref):
-            return ref if self._described(name) is not None else None
+            there = self._batches.exists(name) if is_batch(name) else self._described(name) is not None
+            return ref if there else None
 
     def attempts(self, name: str) -> Mapping[int, Ref]:
         """From one listing: the job of any try may have been deleted."""
         pattern = names.tries(name)
         with translated("find", name):
+            if is_batch(name):
+                tries = self._batches.attempts(name)
+                return {number: self._client.ref("jobs", tries[number]) for number in sorted(tries)}
             found = {
                 int(match[1] or 1): self._client.ref("jobs", item["TrainingJobName"])
                 for item in self._summaries(name)
@@ -124,6 +130,8 @@ class SageMakerTrainer(Trainer):
     def status(self, ref: Ref) -> Status:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("status", ref):
+            if is_batch(ref.id):
+                return self._batches.status(ref)
             described = self._existing(ref)
             return job_status(described, attempt=self._attempt(ref, described))
 
@@ -138,6 +146,9 @@ class SageMakerTrainer(Trainer):
     def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("logs", ref):
+            if is_batch(ref.id):
+                yield from self._batches.logs(ref, follow=follow, tail=tail)
+                return
             self._existing(ref)
             prefix = f"{ref.id}/"
             if follow:
@@ -154,6 +165,9 @@ class SageMakerTrainer(Trainer):
     def metrics(self, ref: Ref) -> list[MetricPoint]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("metrics", ref):
+            if is_batch(ref.id):
+                self._batches.status(ref)
+                return []
             self._existing(ref)
             return self._points(ref.id)
 
@@ -171,6 +185,8 @@ class SageMakerTrainer(Trainer):
     def outputs(self, ref: Ref) -> Mapping[str, str]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("outputs", ref):
+            if is_batch(ref.id):
+                return self._batches.outputs(ref)
             described = self._existing(ref)
             if described["OutputDataConfig"].get("CompressionType") != "NONE":
                 return {}
@@ -181,12 +197,19 @@ class SageMakerTrainer(Trainer):
 
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """See :class:`cloudops.provider.Trainer`."""
-        pattern = names.job_pattern(project)
         with translated("list jobs"):
-            for item in self._summaries(project or ""):
-                match = pattern.fullmatch(item["TrainingJobName"])
-                if match is None:
-                    continue
+            yield from heapq.merge(
+                self._training_jobs(project),
+                self._batches.listed(project),
+                key=lambda item: item.created or 0.0,
+                reverse=True,
+            )
+
+    def _training_jobs(self, project: str | None) -> Iterator[Listed]:
+        pattern = names.job_pattern(project)
+        for item in self._summaries(project or ""):
+            match = pattern.fullmatch(item["TrainingJobName"])
+            if match is not None:
                 phase = job_phase(item["TrainingJobStatus"], item.get("SecondaryStatus", ""))
                 ref = self._client.ref("jobs", item["TrainingJobName"])
                 yield Listed(ref, phase, seconds(item["CreationTime"]), match[1], match[2])
@@ -194,6 +217,8 @@ class SageMakerTrainer(Trainer):
     def model(self, ref: Ref) -> ModelInfo:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("model", ref):
+            if is_batch(ref.id):
+                raise absent(ref, "model of")
             described = self._existing(ref)
             phase = job_status(described).phase
             why = f"it is {phase}"
@@ -239,7 +264,9 @@ class SageMakerTrainer(Trainer):
     def cancel(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("cancel", ref):
-            if not job_status(self._existing(ref)).phase.final:
+            if is_batch(ref.id):
+                self._batches.cancel(ref)
+            elif not job_status(self._existing(ref)).phase.final:
                 self._stop(ref.id)
 
     def _stop(self, name: str) -> None:
@@ -252,6 +279,9 @@ class SageMakerTrainer(Trainer):
     def delete(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("delete", ref):
+            if is_batch(ref.id):
+                self._batches.delete(ref)
+                return
             described = self._described(ref.id)
             if described is None:
                 return

@@ -11,7 +11,6 @@
 ``attempts``     how often the command may run
 ``timeout``      seconds that one attempt may take, or null
 ``grace``        seconds between SIGTERM and SIGKILL
-``predictor``    for predictions of a table: its file within the code, or "" for none; absent for any other job
 ===============  =====================================================================================================
 
 Standard library only; Python 3.9. Run with an argument, the path of a ``JOB.json``, it is one attempt.
@@ -49,8 +48,6 @@ def main(arguments: list[str]) -> int:
         from cloudops.runtime.train import train
 
         try:
-            if "predictor" in given:
-                return _predict(Path(arguments[0]), given["predictor"])
             return train(Path(arguments[0]), os.environ, ml_root=_ML)
         except Problem as problem:
             report(str(problem))
@@ -61,26 +58,6 @@ def main(arguments: list[str]) -> int:
         return _fail(" ".join(str(error).split()) or type(error).__name__, 2)
     finally:
         print(END, flush=True)
-
-
-def _predict(job_file: Path, predictor: str) -> int:
-    """Predict the table that a job file names; what the model says of it becomes the reason of the failure."""
-    from cloudops.runtime.install import install
-    from cloudops.runtime.reports import report
-
-    def told(reason: str) -> None:
-        report(reason)
-        _leave(reason)
-
-    job = json.loads(job_file.read_text(encoding="utf-8"))
-    if job.get("requirements"):
-        install(job["requirements"], os.environ, cwd=job["code"], contained=True)
-    environ = {**os.environ, "CLOUDOPS_MODEL_DIR": job["inputs"]["model"]}
-    if predictor:
-        environ["CLOUDOPS_PREDICTOR"] = os.path.join(job["code"], predictor)
-    program: Any = importlib.import_module("cloudops.runtime.batch")
-    program.report = told
-    return int(program.batch(Path(job["inputs"]["data"]), Path(job["outputs"]["predictions"]), environ))
 
 
 class Boot:

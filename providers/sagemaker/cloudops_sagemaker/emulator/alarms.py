@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Seconds between evaluations where time was passed over, and how many there are at most.
 _STEP, _STEPS = 10.0, 400
+_making = threading.Lock()
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -41,6 +42,10 @@ class Board:
     followers: list[Callable[[float], None]] = field(default_factory=list)
     history: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     last: float | None = None
+
+    def __reduce__(self) -> tuple[type[Any], tuple[()]]:
+        """It is not kept between two starts of an emulator: the next one begins with the alarms as they are."""
+        return type(None), ()
 
     def catch_up(self, now: float) -> None:
         """Evaluate at every moment up to ``now`` that was not looked at yet."""
@@ -82,13 +87,18 @@ class Board:
 
 def board_of(backend: Any) -> Board:
     """The board of moto's CloudWatch of a region."""
-    found: Board = backend.__dict__.setdefault("_cloudops_board", Board(backend))
+    found: Board | None = backend.__dict__.get("_cloudops_board")
+    if found is None:
+        # Of two threads at once the first one's is used; None is what an earlier start has left.
+        with _making:
+            found = backend.__dict__.get("_cloudops_board") or Board(backend)
+            backend.__dict__["_cloudops_board"] = found
     return found
 
 
 def board(region: Region) -> Board:
     """The alarms of a region."""
-    from moto.cloudwatch import cloudwatch_backends
+    from moto.cloudwatch.models import cloudwatch_backends
 
     return board_of(cloudwatch_backends[region.account][region.name])
 
@@ -135,7 +145,8 @@ def datapoints(kept: Store, alarm: Any, now: float) -> list[float | None]:
     times = [start + period * number for number in range(count)]
     if not alarm.metric_data_queries:
         name = key(alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions))
-        points = _points(kept, name, start, now, period, alarm.statistic or alarm.extended_statistic)
+        statistic = alarm.statistic or alarm.extended_statistic
+        points: Mapping[float, float] = _points(kept, name, start, now, period, statistic)
     else:
         points = _queried(kept, alarm, start, now, period, times)
     by_place = {round((moment - start) / period): value for moment, value in points.items()}

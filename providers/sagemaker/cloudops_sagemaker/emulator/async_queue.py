@@ -94,10 +94,11 @@ class Queue:
     def _work(self, concurrent: int) -> None:
         while True:
             with self._changed:
-                while not self._waiting or not self._room(concurrent):
-                    if self._hosted.stopped():
-                        return
+                while self._waiting and not self._room(concurrent) and not self._hosted.stopped():
                     self._changed.wait(_LOOK)
+                if not self._waiting or self._hosted.stopped():
+                    self._threads -= 1
+                    return
                 waiting = self._waiting.popleft()
                 self._working += 1
             try:
@@ -113,14 +114,14 @@ class Queue:
         return self._working < ready * concurrent
 
     def _answer(self, waiting: Waiting) -> None:
-        from . import invocations
+        from .invocation import answer as ask
 
         region = self._hosted.region
         try:
             if region.clock.now() > waiting.expires:
                 raise ValueError("the request has expired: its RequestTTLSeconds are over")
             body = aws.read(region, waiting.location)
-            answer = invocations.answer(self._hosted, body, waiting.headers, timeout=waiting.timeout)
+            answer = ask(self._hosted, body, waiting.headers, timeout=waiting.timeout)
             aws.write(region, waiting.output, answer.body)
         except Exception as error:
             if waiting.failure:

@@ -35,15 +35,27 @@ def install(site: Site) -> None:
         return
     backend, response = models.CloudWatchBackend, responses.CloudWatchResponse
     _ours["original"] = backend.put_metric_alarm
-    backend.put_metric_data = _put_metric_data
-    backend.get_all_metrics = _get_all_metrics
-    backend.put_metric_alarm = _put_metric_alarm
-    response.get_metric_data = _get_metric_data
-    response.get_metric_statistics = _get_metric_statistics
     _ours["describe"] = response.describe_alarms
-    response.describe_alarms = _describe_alarms
     _ours["describe_for"] = response.describe_alarms_for_metric
-    response.describe_alarms_for_metric = _describe_alarms_for_metric
+    extend(
+        backend,
+        put_metric_data=_put_metric_data,
+        get_all_metrics=_get_all_metrics,
+        put_metric_alarm=_put_metric_alarm,
+    )
+    extend(
+        response,
+        get_metric_data=_get_metric_data,
+        get_metric_statistics=_get_metric_statistics,
+        describe_alarms=_describe_alarms,
+        describe_alarms_for_metric=_describe_alarms_for_metric,
+    )
+
+
+def extend(owner: Any, **functions: Any) -> None:
+    """Put functions into a class or module of moto's."""
+    for name, function in functions.items():
+        setattr(owner, name, function)
 
 
 def site() -> Site:
@@ -55,7 +67,7 @@ def site() -> Site:
 
 def store(region: Region) -> Store:
     """The metrics of a region."""
-    from moto.cloudwatch import cloudwatch_backends
+    from moto.cloudwatch.models import cloudwatch_backends
 
     return _store(cloudwatch_backends[region.account][region.name])
 
@@ -105,7 +117,7 @@ def _get_all_metrics(self: Any) -> list[Any]:
 
     found = [
         MetricDatum(namespace, name, 0.0, [{"Name": a, "Value": b} for a, b in dimensions], None, unit)
-        for (namespace, name, dimensions), unit in _store(self).keys()
+        for (namespace, name, dimensions), unit in _store(self).all()
     ]
     return found + list(self.aws_metric_data)
 
@@ -113,8 +125,6 @@ def _get_all_metrics(self: Any) -> list[Any]:
 def _put_metric_alarm(self: Any, name: str, *arguments: Any, **options: Any) -> Any:
     from moto.cloudwatch.exceptions import ValidationError
 
-    if options.get("rule"):
-        raise ValidationError("composite alarms are not emulated by the offline cloud; use metric alarms")
     if options.get("threshold_metric_id"):
         raise ValidationError("anomaly detection alarms are not emulated by the offline cloud; give a Threshold")
     board = alarms.board_of(self)
@@ -155,7 +165,7 @@ def _get_metric_statistics(self: Any) -> Any:
     series = key(get("Namespace"), get("MetricName"), get("Dimensions", []))
     backend = self.cloudwatch_backend
     found = _store(backend).periods(series, _aligned(start, period), end, period, unit=get("Unit"))
-    unit = dict(_store(backend).keys()).get(series)
+    unit = dict(_store(backend).all()).get(series)
     points = [_point(moment, values, plain, extended, unit) for moment, values in found.items()]
     return ActionResult({"Label": get("MetricName"), "Datapoints": points})
 
@@ -244,4 +254,4 @@ def statistics(found: Mapping[float, Values], name: str) -> dict[float, float]:
     return {moment: value for moment, values in found.items() if (value := values.statistic(name)) is not None}
 
 
-__all__ = ["Key", "install", "site", "statistics", "store"]
+__all__ = ["Key", "extend", "install", "site", "statistics", "store"]

@@ -101,6 +101,13 @@ class Store:
         self._lock = threading.Lock()
         self._series: dict[Key, Series] = {}
 
+    def __reduce__(self) -> tuple[type[Store], tuple[()], dict[Key, Series]]:
+        """What is kept between two starts of an emulator."""
+        return Store, (), self._series
+
+    def __setstate__(self, state: dict[Key, Series]) -> None:
+        self._series = state
+
     def add(self, key: Key, real: float, offline: float, values: Mapping[float, int], unit: str | None = None) -> None:
         """Note how often each of ``values`` was measured."""
         with self._lock:
@@ -116,9 +123,9 @@ class Store:
     def periods(
         self, key: Key, start: float, end: float, period: float, *, offline: bool = False, unit: str | None = None
     ) -> dict[float, Values]:
-        """The values from ``start`` until before ``end``, by the beginning of their period; periods without are left out.
+        """The values from ``start`` until before ``end``, by the beginning of their period.
 
-        Periods are counted from ``start``.
+        Periods are counted from ``start``; those without a value are left out.
         """
         found: dict[float, Values] = {}
         with self._lock:
@@ -131,7 +138,7 @@ class Store:
                     found.setdefault(start + (second - start) // period * period, Values()).merge(values)
         return dict(sorted(found.items()))
 
-    def keys(self) -> list[tuple[Key, str | None]]:
+    def all(self) -> list[tuple[Key, str | None]]:
         """All series with their units."""
         with self._lock:
             return [(key, series.unit) for key, series in self._series.items()]
@@ -145,7 +152,6 @@ class Store:
 def key(namespace: str, name: str, dimensions: Iterable[Any] | Mapping[str, str] = ()) -> Key:
     """The key of a series; dimensions as a mapping or as the API has them."""
     if isinstance(dimensions, Mapping):
-        pairs = [(str(name), str(value)) for name, value in dimensions.items()]
-    else:
-        pairs = [(str(one["Name"]), str(one["Value"])) for one in dimensions]
-    return namespace, name, tuple(sorted(pairs))
+        return namespace, name, tuple(sorted((str(one), str(value)) for one, value in dimensions.items()))
+    given: list[Any] = list(dimensions)
+    return namespace, name, tuple(sorted((str(one["Name"]), str(one["Value"])) for one in given))

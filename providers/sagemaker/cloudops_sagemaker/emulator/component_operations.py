@@ -8,6 +8,7 @@ from typing import Any
 from . import deployments, endpoints, images, models
 from .components import KIND, Component
 from .hosted import STARTUP, Hosted
+from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
 from .serving import Served
@@ -58,7 +59,7 @@ def create_component(region: Region, params: dict[str, Any]) -> Mapping[str, Any
         }
         record = Record(KIND, name, described, now)
         fleet = hosted.fleet(f"{variant}/{name}", served, hosted.health(timeout))
-        record.live = component = Component(record, variant, fleet, count)
+        record.live = component = Component(record, variant, fleet, count, specification)
         region.add(record, tags_of(params))
         with hosted.lock:
             hosted.components[name] = component
@@ -125,6 +126,24 @@ def delete_component(region: Region, params: dict[str, Any]) -> Mapping[str, Any
 
     deployments.begin(hosted, work)
     return {}
+
+
+@on_restore(KIND)
+def restore(region: Region, record: Record) -> None:
+    """Have a component that comes back from disk serve again, with its last number of copies."""
+    kept = record.history[-1] if record.history else None
+    endpoint = region.find(endpoints.KIND, record.described["EndpointName"])
+    if kept is None or endpoint is None or not isinstance(endpoint.live, Hosted):
+        region.remove(KIND, record.name)
+        return
+    hosted, specification, variant = endpoint.live, kept["specification"], record.described["VariantName"]
+    served, timeout = _served(region, hosted, specification)
+    fleet = hosted.fleet(f"{variant}/{record.name}", served, hosted.health(timeout))
+    record.live = component = Component(record, variant, fleet, kept["count"], specification)
+    with hosted.lock:
+        hosted.components[record.name] = component
+    record.described["InferenceComponentStatus"] = "Updating"
+    deployments.begin(hosted, lambda: deployments.scale_component(hosted, component, component.count))
 
 
 def existing(region: Region, name: str) -> tuple[Hosted, Component]:
@@ -197,8 +216,8 @@ def _served(region: Region, hosted: Hosted, specification: Mapping[str, Any]) ->
     if "ArtifactUrl" in given:
         container["ModelDataUrl"] = given["ArtifactUrl"]
         models.check_data(region, container)
-    assert hosted.blue is not None
-    return Served(region, hosted.name, container, hosted.blue.config["ExecutionRoleArn"], {}), timeout
+    role = hosted.record.history[-1]["config"]["ExecutionRoleArn"]
+    return Served(region, hosted.name, container, role, {}), timeout
 
 
 def _shown(specification: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,11 @@ KIND = "inference-component"
 class Component:
     """What drives the inference component of ``record``: ``fleet`` is its copies, ``count`` how many are desired."""
 
-    def __init__(self, record: Record, variant: str, fleet: Fleet, count: int) -> None:
+    def __init__(
+        self, record: Record, variant: str, fleet: Fleet, count: int, specification: Mapping[str, Any]
+    ) -> None:
         self.record, self.name = record, record.name
-        self.variant, self.fleet, self.count = variant, fleet, count
+        self.variant, self.fleet, self.count, self.specification = variant, fleet, count, dict(specification)
 
     def describe(self) -> dict[str, Any]:
         """What DescribeInferenceComponent answers."""

@@ -96,6 +96,8 @@ def _check(region: Region, params: Mapping[str, Any]) -> None:
     serverless = ["ServerlessConfig" in variant for variant in variants]
     if any(serverless):
         _check_serverless(variants, params, alone=all(serverless))
+    if "AsyncInferenceConfig" in params:
+        _check_async(params["AsyncInferenceConfig"]["OutputConfig"])
     if "ExecutionRoleArn" in params:
         aws.check_role(region, params["ExecutionRoleArn"])
 
@@ -133,6 +135,13 @@ def _check_serverless(variants: list[dict[str, Any]], params: Mapping[str, Any],
         raise invalid(f"MemorySizeInMB must be one of {', '.join(map(str, _SERVERLESS_MEMORY))}.")
     if config.get("ProvisionedConcurrency", 0) > config["MaxConcurrency"]:
         raise invalid("ProvisionedConcurrency must not be more than MaxConcurrency.")
+
+
+def _check_async(output: Mapping[str, Any]) -> None:
+    if "NotificationConfig" in output:
+        raise invalid("NotificationConfig (SNS topics) is not emulated by the offline cloud; look for the output in S3")
+    if "S3OutputPath" not in output:
+        raise invalid("S3OutputPath is required in OutputConfig of AsyncInferenceConfig.")
 
 
 def _refuse(given: Mapping[str, Any], unsupported: Mapping[str, str]) -> None:

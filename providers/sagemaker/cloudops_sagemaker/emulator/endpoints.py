@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import deployments, endpoint_configs, hosting
+from cloudops.offline.faults import FaultKind
+
+from . import deployments, endpoint_configs, hosting, updates
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
+from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
 from .summaries import listed
@@ -50,7 +53,10 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
 @operation("DescribeEndpoint")
 def describe_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     """How the endpoint stands."""
-    return existing(region, params["EndpointName"]).describe()
+    shown = existing(region, params["EndpointName"]).describe()
+    if region.faults.take({FaultKind.UNKNOWN_STATE}, "sagemaker:endpoint", params["EndpointName"]) is not None:
+        shown["EndpointStatus"] = "Hibernating"
+    return shown
 
 
 @operation("ListEndpoints")
@@ -76,12 +82,12 @@ def update_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
     keep = set()
     if params.get("RetainAllVariantProperties"):
         excluded = {one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties", ())}
-        keep = set(deployments.PROPERTIES) - excluded
+        keep = set(updates.PROPERTIES) - excluded
     with region.lock:
         _settled(hosted)
         _check_variants(hosted, config.described, guarded=plan.kind != "ALL_AT_ONCE" or bool(plan.alarms))
         hosted.set("Updating", LastDeploymentConfig=deployment, FailureReason=None)
-    deployments.begin(hosted, lambda: deployments.update(hosted, config.described, plan, keep))
+    deployments.begin(hosted, lambda: updates.update(hosted, config.described, plan, keep))
     return {"EndpointArn": hosted.record.described["EndpointArn"]}
 
 
@@ -130,6 +136,20 @@ def delete_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
         hosted.set("Deleting")
     deployments.begin(hosted, lambda: deployments.delete(hosted, lambda: region.remove(KIND, hosted.name)))
     return {}
+
+
+@on_restore(KIND)
+def restore(region: Region, record: Record) -> None:
+    """Have an endpoint that comes back from disk serve again what it served last."""
+    hosted, config, variants = Hosted.restored(region, record)
+    if hosted.status == "Deleting" or not config:
+        region.remove(KIND, record.name)
+        return
+    record.live = hosted
+    if hosted.status != "Failed":
+        hosted.set("Updating")
+        hosting.attend(region)
+        deployments.begin(hosted, lambda: deployments.create(hosted, config, variants))
 
 
 def existing(region: Region, name: str) -> Hosted:

@@ -1,4 +1,4 @@
-"""One request to a variant's container: an instance is found, asked, and asked again elsewhere where it has vanished."""
+"""One request to a variant's container: an instance is found and asked, and another one where it has vanished."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def exchange(
             try:
                 answer = opened.__enter__()
             except Unreachable:
+                replica.doubt()
                 if attempt == _ATTEMPTS:
                     raise
                 continue

@@ -83,6 +83,12 @@ class Hosted:
         self.draw = random.Random(f"{region.faults.seed}/{record.name}")
         self._numbers = 0
 
+    @classmethod
+    def restored(cls, region: Region, record: Record) -> tuple[Hosted, dict[str, Any], dict[str, Any]]:
+        """What drives an endpoint that comes back from disk, its configuration, and its weights and counts."""
+        kept = record.history[-1] if record.history else {"config": {}, "variants": {}}
+        return cls(region, record), kept["config"], kept["variants"]
+
     @property
     def status(self) -> str:
         """The endpoint's."""
@@ -117,6 +123,7 @@ class Hosted:
         blueprint = served.blueprint(folder, health, **options)
         fleet = Fleet(variant, blueprint, self.region.clock, self.draw)
         with self.lock:
+            fleet.closed = self.ended.is_set()
             self.made.append(fleet)
         return fleet
 
@@ -185,9 +192,18 @@ class Hosted:
 
     def end(self) -> None:
         """End everything at once."""
-        self.ended.set()
-        for fleet in self.fleets():
+        with self.lock:
+            self.ended.set()
+            made = list(self.made)
+        for fleet in made:
             fleet.close(drain=False)
+
+    def remember(self) -> None:
+        """Note in the record what is in service, so that it can be brought back from disk."""
+        with self.region.lock, self.lock:
+            if self.blue is not None:
+                variants = {name: (one.weight, one.count) for name, one in self.blue.members.items()}
+                self.record.history = [{"config": self.blue.config, "variants": variants}]
 
     def _side(self, variant: str | None) -> Side:
         sides = [side for side in (self.blue, self.green) if side is not None]

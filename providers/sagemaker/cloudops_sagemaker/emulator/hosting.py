@@ -1,4 +1,4 @@
-"""What goes on beside requests: logs are collected, captures written, alarms and scaling evaluated, idle instances ended."""
+"""What goes on beside requests: logs and captures are brought away, alarms and scaling evaluated."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ class Attendant:
         threading.Thread(target=self._attend, name=f"hosting-{region.name}", daemon=True).start()
 
     def end(self) -> None:
-        """Stop."""
+        """Stop, after a last look at everything."""
         self._ended.set()
+        for hosted in all_hosted(self._region.all("endpoint")):
+            self.collect(hosted)
 
     def collect(self, hosted: Hosted) -> None:
         """See :func:`collect`."""
@@ -94,9 +96,10 @@ class Attendant:
     def _shrink(self, hosted: Hosted) -> None:
         side = hosted.blue
         for member in side.members.values() if side else ():
-            if member.serverless is not None and member.fleet is not None:
-                if not member.serverless.get("ProvisionedConcurrency") and hosted.status == "InService":
-                    member.fleet.shrink_idle(self._region.clock.now() - _IDLE)
+            if member.serverless is None or member.fleet is None or hosted.status != "InService":
+                continue
+            if not member.serverless.get("ProvisionedConcurrency"):
+                member.fleet.shrink_idle(self._region.clock.now() - _IDLE)
 
     def _deliver(self, hosted: Hosted, fleet: Fleet, replica: Replica) -> None:
         tail = self._tails.setdefault(replica.id, LogTail(replica.log))

@@ -33,15 +33,15 @@ def default_model(model_dir: str) -> Any:
 
 def decode(data: Any, content_type: Any) -> Any:
     """The default ``input_fn``: a numpy array."""
-    import numpy
+    import numpy as np
 
     kind = str(content_type).split(";")[0].strip()
     if kind == JSON:
-        return numpy.array(json.loads(data))
+        return np.array(json.loads(data))
     if kind == CSV:
-        return numpy.genfromtxt(io.StringIO(data), delimiter=",")
+        return np.genfromtxt(io.StringIO(data), delimiter=",")
     if kind == NPY:
-        return numpy.load(io.BytesIO(data), allow_pickle=True)
+        return np.load(io.BytesIO(data), allow_pickle=True)
     if kind == NPZ:
         import scipy.sparse
 
@@ -81,14 +81,14 @@ def _plain(value: Any) -> Any:
 
 
 def _array(prediction: Any, kind: str) -> str | bytes:
-    import numpy
+    import numpy as np
 
     if kind == NPY:
         data = io.BytesIO()
-        numpy.save(data, prediction)
+        np.save(data, prediction)
         return data.getvalue()
     text = io.StringIO()
-    numpy.savetxt(text, prediction, delimiter=",", fmt="%s")
+    np.savetxt(text, prediction, delimiter=",", fmt="%s")
     return text.getvalue()
 
 

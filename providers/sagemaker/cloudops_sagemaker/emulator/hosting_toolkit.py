@@ -34,8 +34,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import hosting_formats as formats  # beside this file; never imported as part of a package
-import hosting_requirements as requirements
+# Beside this file: it is never imported as part of a package.
+import hosting_formats as formats  # type: ignore[import-not-found]
+import hosting_requirements as requirements  # type: ignore[import-not-found]
 
 _HOOKS = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

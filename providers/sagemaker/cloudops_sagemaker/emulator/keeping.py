@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -93,6 +94,12 @@ class _Writer(pickle.Pickler):
         name = f"content-{self._count}"
         (self._folder / name).write_bytes(obj)
         return name
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Locks are not kept: whoever has one has a new one afterwards."""
+        makers = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+        maker = makers.get(type(obj))
+        return NotImplemented if maker is None else (maker, ())
 
 
 class _Reader(pickle.Unpickler):

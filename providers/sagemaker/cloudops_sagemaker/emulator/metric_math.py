@@ -1,7 +1,7 @@
 """CloudWatch's metric math, as far as alarms and graphs of endpoints use it.
 
-``+ - * / **``, comparisons, ``AND OR NOT && ||``, ``IF``, ``FILL``, ``SUM AVG MIN MAX ABS CEIL FLOOR``. A value exists at a
-time where all of its parts do; a division by zero gives none.
+``+ - * / **``, comparisons, ``AND OR NOT && ||``, ``IF``, ``FILL``, ``SUM AVG MIN MAX ABS CEIL FLOOR``. A value exists
+at a time where all of its parts do; a division by zero gives none.
 """
 
 from __future__ import annotations

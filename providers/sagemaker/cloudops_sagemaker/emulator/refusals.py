@@ -135,9 +135,8 @@ def over_limit(instance: str, what: str, *, limit: int, used: int = 0, wanted: i
     return Refusal(
         "ResourceLimitExceeded",
         f"The account-level service limit '{instance} for {what} usage' is {limit} Instances, with current utilization "
-        f"of {used} Instances and a request delta of {wanted} Instances. Please use AWS Service Quotas to request an "
-        f"increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an increase "
-        f"for this quota.{more}",
+        f"of {used} Instances and a request delta of {wanted} Instances. Please contact AWS support to request an "
+        f"increase for this limit.{more}",
     )
 
 

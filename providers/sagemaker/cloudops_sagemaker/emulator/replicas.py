@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import secrets
-import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,17 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudops.engine.limits import tree_memory
-from cloudops.engine.process import ProcessId, descendants, end_group
+from cloudops.engine.process import descendants
 from cloudops.engine.service_shim import Task, describe, last_words
+
+from .replica_process import end_process, free_port, spawn
 
 if TYPE_CHECKING:
     from cloudops.offline.clock import Clock
 
-_SHIM = "cloudops.engine.service_shim"
 #: Seconds that a ping may take, as the service has it.
 _PING_TIMEOUT = 2.0
 _PING_PERIOD = 5.0
 _STARTING_PERIOD = 0.1
+#: Seconds between looks at its memory, which cost some milliseconds.
+_WEIGHING_PERIOD = 0.5
 #: Pings in a row that fail before an instance is replaced.
 _PING_FAILURES = 3
 #: Seconds between SIGTERM and SIGKILL, as the service has it.
@@ -93,6 +92,7 @@ class Replica:
         self._start, self._health, self._clock, self._changed = start, health, clock, changed
         self._stop = threading.Event()
         self._gone = threading.Event()
+        self._doubted = threading.Event()
         self._shim: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._idle: list[http.client.HTTPConnection] = []
@@ -105,6 +105,12 @@ class Replica:
         """The process above the container's."""
         return self._shim.pid if self._shim else None
 
+    def doubt(self) -> None:
+        """It has not answered: no request goes there until it was asked for its health."""
+        if self.phase == "ready":
+            self._doubted.set()
+            self._set("starting", "it hung up")
+
     def end(self, *, wait: bool = False) -> None:
         """Ask it to end: SIGTERM, SIGKILL after 30 s; with ``wait`` return when it is gone."""
         self._stop.set()
@@ -115,9 +121,8 @@ class Replica:
         """End it at once."""
         self._stop.set()
         shim = self._shim
-        if shim is not None and shim.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                end_group(ProcessId.of(shim.pid), grace=0)
+        if shim is not None:
+            end_process(shim, 0)
         self._gone.wait(10)
 
     @contextlib.contextmanager
@@ -164,14 +169,16 @@ class Replica:
 
     def _keep(self) -> None:
         try:
-            crashes = 0
+            crashes, established = 0, False
             begun = self._clock.now()
             while not self._stop.is_set():
+                was_ready = self._live(self._clock.now() if established else begun)
+                crashes = 0 if was_ready else crashes + 1
                 # Once it was ready it is replaced for ever; before that only so often.
-                crashes = 0 if self._live(begun) else crashes + 1
+                established = established or was_ready
                 if self._stop.is_set():
                     break
-                if crashes >= _CRASHES or (crashes and self._clock.now() - begun > self._health.timeout):
+                if not established and (crashes >= _CRASHES or self._clock.now() - begun > self._health.timeout):
                     self._set("failed", self._words())
                     self._stop.wait()
                     break
@@ -199,16 +206,16 @@ class Replica:
     def _live(self, begun: float) -> bool:
         """One life of the process; whether it was ready in it."""
         self._port = free_port()
-        begun = max(begun, self._clock.now()) if self.setup_time else begun
         task = self._start(self.folder, self._port)
-        self._shim = _spawn(task, self.id)
+        self._shim = spawn(task, self.id)
         try:
             if not self._comes_up(begun):
                 return False
             self._watch()
             return True
         finally:
-            self._end_process()
+            end_process(self._shim, GRACE)
+            self._shim.wait()
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
@@ -227,21 +234,29 @@ class Replica:
                 return True
             waited = self._health.unhealthy or healthy or time.monotonic() - real > _PATIENCE
             if late > self._health.timeout and waited:
-                self._set("failed", "it did not answer its health checks in time")
-                self._stop.wait()
+                self._tell("[offline] the container did not answer its health checks in time")
+                return False
         return False
 
     def _watch(self) -> None:
-        failures, due = 0, time.monotonic() + _PING_PERIOD
+        failures, due, weighed = 0, time.monotonic() + _PING_PERIOD, 0.0
         while not self._stop.wait(_STARTING_PERIOD):
             assert self._shim is not None
-            if self._shim.poll() is not None or self._too_large():
+            if self._shim.poll() is not None:
                 return
-            if time.monotonic() < due:
+            if time.monotonic() > weighed + _WEIGHING_PERIOD:
+                weighed = time.monotonic()
+                if self._too_large():
+                    return
+            if time.monotonic() < due and not self._doubted.is_set():
                 continue
+            self._doubted.clear()
             due = time.monotonic() + _PING_PERIOD
-            # A container that answers requests may be too busy for a ping.
-            failures = 0 if self._ping() or self.open else failures + 1
+            if self._ping():
+                failures = 0
+                self._set("ready")
+            elif not self.open:  # one that answers requests may be too busy for a ping
+                failures += 1
             if failures >= _PING_FAILURES:
                 return
 
@@ -257,46 +272,9 @@ class Replica:
         except (Unreachable, OSError, http.client.HTTPException):
             return False
 
-    def _end_process(self) -> None:
-        shim = self._shim
-        assert shim is not None
-        if shim.poll() is None:
-            shim.send_signal(signal.SIGTERM)
-            try:
-                shim.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    end_group(ProcessId.of(shim.pid), grace=0)
-                shim.wait()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 def _ask(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
     connection.request(method, path, body=body or None, headers=headers)
     return connection.getresponse()
-
-
-def _spawn(task: Task, label: str) -> subprocess.Popen[bytes]:
-    shim = subprocess.Popen(
-        [sys.executable, "-P", "-m", _SHIM, label],
-        stdin=subprocess.PIPE,
-        env=_own_environment(),
-        start_new_session=True,
-    )
-    assert shim.stdin is not None
-    with contextlib.suppress(BrokenPipeError), shim.stdin:
-        shim.stdin.write(task.encode())
-    return shim
-
-
-def _own_environment() -> dict[str, str]:
-    """The shim is ours, but it stands in the process table where a container could look: no credentials there."""
-    return {key: value for key, value in os.environ.items() if key in ("PATH", "PYTHONPATH", "LANG", "HOME", "TMPDIR")}

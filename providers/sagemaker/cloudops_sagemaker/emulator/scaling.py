@@ -174,7 +174,7 @@ class Scaler:
                 yield policy
 
     def _backend(self) -> Any:
-        from moto.applicationautoscaling import applicationautoscaling_backends
+        from moto.applicationautoscaling.models import applicationautoscaling_backends
 
         return applicationautoscaling_backends[self._region.account][self._region.name]
 

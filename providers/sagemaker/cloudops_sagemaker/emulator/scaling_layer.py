@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import scaling
-from .cloudwatch_layer import site
+from .cloudwatch_layer import extend, site
 from .operations import ServiceError
 from .scaling_policies import low_threshold
 
@@ -29,14 +29,20 @@ def install() -> None:
 
     backend, policy = models.ApplicationAutoscalingBackend, models.FakeApplicationAutoscalingPolicy
     response = responses.ApplicationAutoScalingResponse
-    _ours["validate"], response._validate_params = response._validate_params, _validate_params
-    _ours["valid"], models._target_params_are_valid = models._target_params_are_valid, _target_params_are_valid
-    _ours["register"], backend.register_scalable_target = backend.register_scalable_target, _register
-    _ours["deregister"], backend.deregister_scalable_target = backend.deregister_scalable_target, _deregister
-    _ours["put"], backend.put_scaling_policy = backend.put_scaling_policy, _put_policy
-    _ours["alarms"], policy.create_alarms = policy.create_alarms, _create_alarms
-    _ours["scheduled"], backend.put_scheduled_action = backend.put_scheduled_action, _put_scheduled_action
-    response.describe_scaling_activities = _describe_scaling_activities
+    _ours["validate"], _ours["valid"] = response._validate_params, models._target_params_are_valid
+    _ours["register"], _ours["deregister"] = backend.register_scalable_target, backend.deregister_scalable_target
+    _ours["put"], _ours["alarms"] = backend.put_scaling_policy, policy.create_alarms
+    _ours["scheduled"] = backend.put_scheduled_action
+    extend(models, _target_params_are_valid=_target_params_are_valid)
+    extend(policy, create_alarms=_create_alarms)
+    extend(
+        backend,
+        register_scalable_target=_register,
+        deregister_scalable_target=_deregister,
+        put_scaling_policy=_put_policy,
+        put_scheduled_action=_put_scheduled_action,
+    )
+    extend(response, _validate_params=_validate_params, describe_scaling_activities=_describe_scaling_activities)
 
 
 def _validate_params(self: Any) -> None:
@@ -130,7 +136,7 @@ def _create_alarms(self: Any) -> None:
         return
     if self.policy_type != "TargetTrackingScaling":
         return
-    from moto.cloudwatch import cloudwatch_backends
+    from moto.cloudwatch.models import cloudwatch_backends
 
     config = self.target_tracking_scaling_policy_configuration
     backend = cloudwatch_backends[self.account_id][self.region_name]

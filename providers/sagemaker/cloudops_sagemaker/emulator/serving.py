@@ -142,7 +142,7 @@ class _Shared:
 
     def _get(self, url: str, target: Path, *, packed: bool, data: str) -> None:
         region = self._served.region
-        bucket, key = aws.split(url)
+        _, key = aws.split(url)
         if data == "S3Object":
             objects = [one for one in aws.objects(region, url) if one.key == key]
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,16 +63,24 @@ def log_stream(region: Region, group: str, name: str) -> Any:
 def put_metrics(
     region: Region, namespace: str, dimensions: Mapping[str, str], values: Iterable[tuple[str, float, float, str]]
 ) -> None:
-    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each."""
-    from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+    """Add values to CloudWatch: name, value, time (epoch seconds) and unit of each; no infinities."""
+    from moto.cloudwatch.models import cloudwatch_backends
 
     named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    data = [
-        MetricDatum(namespace, name, value, named, datetime.fromtimestamp(time, UTC).replace(tzinfo=None), unit)
+    data: list[dict[str, Any]] = [
+        {
+            "MetricName": name,
+            "Value": value,
+            "Timestamp": datetime.fromtimestamp(time, UTC).replace(tzinfo=None),
+            "Unit": unit,
+            "Dimensions": named,
+        }
         for name, value, time, unit in values
+        if math.isfinite(value)
     ]
-    with region.lock:
-        cloudwatch_backends[region.account][region.name].metric_data.extend(data)
+    if data:
+        with region.lock:
+            cloudwatch_backends[region.account][region.name].put_metric_data(namespace, data)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
+from .keeping import on_restore
 from .listing import page
 from .operations import ServiceError, invalid, operation
 from .region import Record
@@ -141,6 +142,15 @@ def search(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
         )
         results = [{"TrainingJob": {**one.described, "Tags": _tags(region, one)}} for one in chosen]
     return {"Results": results, **({"NextToken": token} if token else {})}
+
+
+@on_restore(KIND)
+def _restored(region: Region, record: Record) -> None:
+    """A job that had not ended when the emulator was closed (it waited for a worker, say) has failed."""
+    if record.described["TrainingJobStatus"] not in _FINAL:
+        reason = "InternalServerError: the offline cloud was closed before the job had ended"
+        enter(record.described, "Failed", reason, region.clock.now(), "Failed")
+        record.described["FailureReason"] = reason
 
 
 def _completed(params: Mapping[str, Any]) -> dict[str, Any]:

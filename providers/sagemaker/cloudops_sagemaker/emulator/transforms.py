@@ -8,6 +8,7 @@ from typing import Any
 from cloudops.offline.faults import FaultKind
 
 from . import models
+from .keeping import on_restore
 from .operations import ServiceError, invalid, operation
 from .region import Record, Region
 from .summaries import listed
@@ -82,6 +83,15 @@ def stop_transform_job(region: Region, params: dict[str, Any]) -> Mapping[str, A
         record.described["TransformJobStatus"] = "Stopping"
     record.live.stop()
     return {}
+
+
+@on_restore(KIND)
+def restore(region: Region, record: Record) -> None:
+    """A job that ran when the emulator ended has failed."""
+    described = record.described
+    if described["TransformJobStatus"] in ("InProgress", "Stopping"):
+        described |= {"TransformJobStatus": "Failed", "TransformEndTime": region.clock.now()}
+        described["FailureReason"] = "InternalServerError: the offline cloud was ended while the job ran"
 
 
 def _existing(region: Region, params: Mapping[str, Any]) -> Record:

@@ -66,6 +66,41 @@ def test_a_serverless_endpoint_grows_to_its_limit(cloud: Cloud) -> None:
     assert found.count("ThrottlingException") == 1
 
 
+def test_an_instance_that_takes_too_much_memory_is_ended(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cloudops_sagemaker.emulator import hosted
+    from cloudops_sagemaker.emulator.replicas import Health
+
+    def health(self: Any, timeout: float, memory: int | None = None) -> Health:
+        assert memory == 2048 << 20
+        return Health(timeout, memory=100 << 20)
+
+    monkeypatch.setattr(hosted.Hosted, "health", health)
+    script = """
+import os, time
+
+KEPT = []
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, data, content_type, accept):
+    if data == "much":
+        KEPT.append(os.urandom(200 << 20))
+        time.sleep(30)
+    return str(os.getpid()), "text/plain"
+"""
+    serverless(cloud, cloud.model("large", script))
+
+    def pid(body: bytes) -> bytes:
+        answer = cloud.runtime.invoke_endpoint(EndpointName="e", ContentType="text/csv", Body=body)
+        return bytes(answer["Body"].read())
+
+    first = pid(b"little")
+    with pytest.raises(cloud.runtime.exceptions.ModelError):
+        pid(b"much")
+    assert pid(b"little") != first
+
+
 def asynchronous(cloud: Cloud, model: str) -> None:
     output = {"S3OutputPath": f"s3://{BUCKET}/results", "S3FailurePath": f"s3://{BUCKET}/failures"}
     cloud.config("async", model, AsyncInferenceConfig={"OutputConfig": output})

@@ -144,6 +144,16 @@ def test_buckets_by_host_name_and_presigned(rig):
     assert client.get(f"/by-host/x?{query}", base_url="https://data.s3.us-east-1.amazonaws.com").data == b"1"
 
 
+def test_the_metadata_service_is_no_bucket(rig):
+    from werkzeug.test import Client
+
+    answer = Client(rig.emulator.application).get(
+        "/latest/meta-data/iam/security-credentials/", base_url="http://169.254.169.254"
+    )
+    assert answer.status_code == 200
+    assert rig.emulator.calls()[-1]["operation"].startswith("imds:")
+
+
 def test_a_service_that_nobody_emulates_is_an_error_of_a_service(rig, capsys):
     from werkzeug.test import Client
 

@@ -92,6 +92,6 @@ def test_what_cannot_be_scaled_is_refused(cloud: Cloud) -> None:
         scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=2)
     with pytest.raises(error, match="No scalable target registered"):
         scaling.put_scaling_policy(**TARGET, **policy(5))
+    other = {**TARGET, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
     with pytest.raises(error, match="not emulated"):
-        other = {**TARGET, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
         scaling.register_scalable_target(**other, MinCapacity=1, MaxCapacity=2)

@@ -20,7 +20,8 @@ def test_everything_is_there_again(tmp_path):
     rig.put("small/é", "1")
     rig.client("iam").create_role(RoleName="mine", AssumeRolePolicyDocument='{"Statement": []}')
     tags = [{"Key": "a", "Value": "b"}]
-    done = rig.run("echo said; echo m > /opt/ml/model/m", Tags=tags)
+    metric = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}]}
+    done = rig.run("echo loss=0.5; echo m > /opt/ml/model/m", Tags=tags, Algorithm=metric)
     running = rig.submit("echo up; sleep 600")
     rig.wait_for_log(running, "up")
     rig.close()
@@ -33,11 +34,23 @@ def test_everything_is_there_again(tmp_path):
         job = again.describe(done["TrainingJobName"])
         assert job["CreationTime"] == done["CreationTime"]
         assert again.sm.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"] == tags
-        assert again.log(done["TrainingJobName"]) == ["said"]
+        assert again.log(done["TrainingJobName"]) == ["loss=0.5"]
+        assert [one["MetricName"] for one in again.client("cloudwatch").list_metrics()["Metrics"]].count("loss") == 1
         job = again.describe(running)
         assert job["TrainingJobStatus"] == "Failed"
         assert "closed while the job ran" in job["FailureReason"]
         assert again.run(name="another")["TrainingJobStatus"] == "Completed"
+    finally:
+        again.close()
+
+
+def test_a_job_that_waited_for_a_worker_has_failed_afterwards(tmp_path):
+    rig = Rig(tmp_path, keep=True)
+    names = [rig.submit("sleep 600") for _ in range(12)]
+    rig.close()
+    again = Rig(tmp_path, keep=True, fresh=False)
+    try:
+        assert {again.describe(name)["TrainingJobStatus"] for name in names} == {"Failed"}
     finally:
         again.close()
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudops_sagemaker.emulator import SageMakerEmulator
+
 from cloudops.offline.clock import Clock
 from cloudops.offline.emulator import Surroundings
 from cloudops.offline.faults import Faults
-from cloudops_sagemaker.emulator import SageMakerEmulator
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/cloudops-sagemaker"
@@ -60,7 +61,15 @@ def output_fn(prediction, accept):
 
 
 class Cloud:
-    def __init__(self, folder: Path, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: bool = False,
+        fresh: bool = True,
+        literal: bool | None = None,
+        images: Mapping[str, str] | None = None,
+    ) -> None:
         from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Quiet(WSGIRequestHandler):
@@ -69,14 +78,16 @@ class Cloud:
             def log_request(self, *_: Any) -> None:
                 pass
 
-        self.clock, self.faults = Clock(speed), Faults()
-        self.emulator = SageMakerEmulator(Surroundings(folder / "emulator", self.clock, self.faults, {}))
+        self.clock, self.faults = Clock(), Faults()
+        around = Surroundings(folder / "emulator", self.clock, self.faults, {}, images or {}, keep)
+        self.emulator = SageMakerEmulator(around, literal=literal)
         self._server = make_server("127.0.0.1", 0, self.emulator.application, threaded=True, request_handler=Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.s3 = self.client("s3")
-        self.s3.create_bucket(Bucket=BUCKET)
+        if fresh:
+            self.s3.create_bucket(Bucket=BUCKET)
         self.sm = self.client("sagemaker")
         self.runtime = self.client("sagemaker-runtime")
         self.cloudwatch = self.client("cloudwatch")

@@ -369,6 +369,17 @@ class TestFaults:
         job = rig.finish(name)
         assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
 
+    def test_a_spot_job_trains_no_longer_than_it_may_wait(self, rig):
+        name = rig.name()
+        rig.faults.add(Rule(FaultKind.NO_CAPACITY, resource=name, seconds=500))
+        limits = {"MaxRuntimeInSeconds": 1000, "MaxWaitTimeInSeconds": 1000}
+        rig.submit("echo up; sleep 600", name=name, EnableManagedSpotTraining=True, StoppingCondition=limits)
+        rig.until(name, lambda job: "Insufficient" in job["SecondaryStatusTransitions"][-1]["StatusMessage"])
+        rig.clock.advance(501)
+        rig.wait_for_log(name, "up")
+        rig.clock.advance(501)
+        assert rig.finish(name)["SecondaryStatus"] == "MaxWaitTimeExceeded"
+
     def test_a_spot_machine_is_taken_away_and_the_job_goes_on_from_its_checkpoint(self, rig):
         name = rig.name()
         program = """
