@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import cloudops
-from cloudops.errors import ConfigError, InvalidRequest, ProviderError
+from cloudops.errors import AuthError, ConfigError, InvalidRequest, JobFailed, ProviderError, QuotaExceeded
+from cloudops.offline import OfflineCloud
 from cloudops.session import Session
 from cloudops.testing.projects import configure, deployment, job, write_project
 
@@ -175,3 +176,37 @@ def test_nothing_is_left_but_code_and_data(root: Path, opened: list[Session]) ->
     assert [item for item in scaling["ScalableTargets"] if "leftovers" in item["ResourceId"]] == []
     groups = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/sagemaker/Endpoints/leftovers")
     assert groups["logGroups"] == []
+
+
+def test_a_job_for_which_there_is_no_machine_fails_for_that_reason(
+    root: Path, opened: list[Session], cloudops_offline_session: OfflineCloud
+) -> None:
+    opened.append(session := cloudops.connect(provider="sagemaker", root=root, project="capacity"))
+    cloudops_offline_session.fault("no_capacity", on="sagemaker:training-job", resource="capacity-*")
+    with pytest.raises(JobFailed, match="InsufficientInstanceCapacity"):
+        session.train(job("nothing")).wait(60)
+
+
+def test_a_lost_answer_does_not_double_the_job(
+    root: Path, opened: list[Session], cloudops_offline_session: OfflineCloud
+) -> None:
+    """The SDK itself repeats the call, and is told that the job is there already."""
+    opened.append(session := cloudops.connect(provider="sagemaker", root=root, project="lost"))
+    cloudops_offline_session.fault("dropped_after", on="sagemaker:CreateTrainingJob", resource="lost-*")
+    session.train(job("nothing")).wait(60)
+    assert len(list(session.jobs())) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("expired_credentials", AuthError), ("missing_credentials", AuthError), ("quota", QuotaExceeded)],
+)
+def test_a_refused_job_is_told_by_type(
+    root: Path, opened: list[Session], cloudops_offline_session: OfflineCloud, fault: str, kind: type[ProviderError]
+) -> None:
+    opened.append(session := cloudops.connect(provider="sagemaker", root=root, project="refused"))
+    cloudops_offline_session.fault(fault, on="sagemaker:CreateTrainingJob", resource="refused-*")
+    with pytest.raises(kind) as caught:
+        session.train(job("nothing"))
+    assert caught.value.hint
+    assert list(session.jobs()) == []
