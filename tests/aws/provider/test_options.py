@@ -182,7 +182,7 @@ def test_a_job_for_which_there_is_no_machine_fails_for_that_reason(
     root: Path, opened: list[Session], cloudops_offline_session: OfflineCloud
 ) -> None:
     opened.append(session := cloudops.connect(provider="sagemaker", root=root, project="capacity"))
-    cloudops_offline_session.fault("no_capacity", on="sagemaker:training-job", resource="capacity-*")
+    cloudops_offline_session.fault("no_capacity", on="sagemaker:training-job", resource="capacity-*", seconds=1)
     with pytest.raises(JobFailed, match="Unable to provision"):
         session.train(job("nothing")).wait(60)
 
