@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import botocore.exceptions
@@ -92,6 +95,46 @@ def test_an_update_under_load_fails_no_request(two: Cloud) -> None:
     assert found["EndpointConfigName"] == "cb"
     assert "PendingDeploymentSummary" not in found
     until(lambda: not _runs(pid))
+
+
+def test_open_requests_are_answered_before_an_instance_ends(two: Cloud) -> None:
+    """By the old fleet: none is broken off and sent again to the new one."""
+    pid = two.ask()["pid"]
+    with ThreadPoolExecutor(1) as pool:
+        open_one = pool.submit(two.ask, "e", {"sleep": 4})
+        two.sm.update_endpoint(EndpointName="e", EndpointConfigName="cb")
+        until(lambda: two.ask()["name"] == "b")
+        assert not open_one.done()
+        assert two.sm.describe_endpoint(EndpointName="e")["EndpointStatus"] == "Updating"
+        assert open_one.result()["pid"] == pid
+    two.wait("e")
+
+
+def test_a_rollback_that_fails_is_told(cloud: Cloud) -> None:
+    """A rolling update that has ended old instances, and no capacity to bring them back healthy."""
+    cloud.config("ca", cloud.model("a"), count=2)
+    cloud.config("failing", cloud.model("f", FAILING="1"), count=2)
+    cloud.endpoint("e", "ca")
+    size = {"Type": "INSTANCE_COUNT", "Value": 1}
+    rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": 300}}
+    cloud.sm.update_endpoint(
+        EndpointName="e", EndpointConfigName="failing", DeploymentConfig=rolling | alarm_on_errors(cloud)
+    )
+    baking(cloud)
+    cloud.advance(300)  # the first batch is through: one old instance is left
+    hosted = cloud.emulator._site.region("us-east-1").find("endpoint", "e").live
+    until(lambda: len(hosted.blue.members["v0"].fleet.replicas()) == 1)
+    baking(cloud)
+    fleet = hosted.blue.members["v0"].fleet
+    fleet.blueprint = replace(fleet.blueprint, health=replace(fleet.blueprint.health, unhealthy=True))
+    for _ in range(20):
+        with contextlib.suppress(cloud.runtime.exceptions.ModelError):
+            cloud.ask()
+    cloud.advance(30)
+    until(lambda: cloud.sm.describe_endpoint(EndpointName="e")["EndpointStatus"] == "RollingBack")
+    cloud.advance(1000)
+    found = cloud.wait("e", "UpdateRollbackFailed")
+    assert "The rollback failed, too" in found["FailureReason"]
 
 
 def test_a_canary_takes_its_share_and_then_all(two: Cloud) -> None:

@@ -99,9 +99,9 @@ def test_attributes_are_passed_through(served: Cloud) -> None:
 
 
 def test_a_slow_model_times_out(served: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloudops_sagemaker.emulator import invocations
+    from cloudops_sagemaker.emulator import invocation
 
-    monkeypatch.setattr(invocations.answer, "__kwdefaults__", {**invocations.answer.__kwdefaults__, "timeout": 0.5})
+    monkeypatch.setattr(invocation.answer, "__kwdefaults__", {**invocation.answer.__kwdefaults__, "timeout": 0.5})
     with pytest.raises(served.runtime.exceptions.ModelError, match="timed out") as caught:
         served.ask(data={"sleep": 2})
     assert caught.value.response["OriginalStatusCode"] == 0

@@ -114,14 +114,14 @@ class Queue:
         return self._working < ready * concurrent
 
     def _answer(self, waiting: Waiting) -> None:
-        from . import invocations
+        from .invocation import answer as ask
 
         region = self._hosted.region
         try:
             if region.clock.now() > waiting.expires:
                 raise ValueError("the request has expired: its RequestTTLSeconds are over")
             body = aws.read(region, waiting.location)
-            answer = invocations.answer(self._hosted, body, waiting.headers, timeout=waiting.timeout)
+            answer = ask(self._hosted, body, waiting.headers, timeout=waiting.timeout)
             aws.write(region, waiting.output, answer.body)
         except Exception as error:
             if waiting.failure:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import deployments, endpoint_configs, hosting
+from . import deployments, endpoint_configs, hosting, updates
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
@@ -82,12 +82,12 @@ def update_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
     keep = set()
     if params.get("RetainAllVariantProperties"):
         excluded = {one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties", ())}
-        keep = set(deployments.PROPERTIES) - excluded
+        keep = set(updates.PROPERTIES) - excluded
     with region.lock:
         _settled(hosted)
         _check_variants(hosted, config.described, guarded=plan.kind != "ALL_AT_ONCE" or bool(plan.alarms))
         hosted.set("Updating", LastDeploymentConfig=deployment, FailureReason=None)
-    deployments.begin(hosted, lambda: deployments.update(hosted, config.described, plan, keep))
+    deployments.begin(hosted, lambda: updates.update(hosted, config.described, plan, keep))
     return {"EndpointArn": hosted.record.described["EndpointArn"]}
 
 

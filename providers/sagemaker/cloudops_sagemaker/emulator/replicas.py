@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import secrets
-import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,17 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudops.engine.limits import tree_memory
-from cloudops.engine.process import ProcessId, descendants, end_group
+from cloudops.engine.process import descendants
 from cloudops.engine.service_shim import Task, describe, last_words
+
+from .replica_process import end_process, free_port, spawn
 
 if TYPE_CHECKING:
     from cloudops.offline.clock import Clock
 
-_SHIM = "cloudops.engine.service_shim"
 #: Seconds that a ping may take, as the service has it.
 _PING_TIMEOUT = 2.0
 _PING_PERIOD = 5.0
 _STARTING_PERIOD = 0.1
+#: Seconds between looks at its memory, which cost some milliseconds.
+_WEIGHING_PERIOD = 0.5
 #: Pings in a row that fail before an instance is replaced.
 _PING_FAILURES = 3
 #: Seconds between SIGTERM and SIGKILL, as the service has it.
@@ -122,9 +121,8 @@ class Replica:
         """End it at once."""
         self._stop.set()
         shim = self._shim
-        if shim is not None and shim.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                end_group(ProcessId.of(shim.pid), grace=0)
+        if shim is not None:
+            end_process(shim, 0)
         self._gone.wait(10)
 
     @contextlib.contextmanager
@@ -209,14 +207,15 @@ class Replica:
         """One life of the process; whether it was ready in it."""
         self._port = free_port()
         task = self._start(self.folder, self._port)
-        self._shim = _spawn(task, self.id)
+        self._shim = spawn(task, self.id)
         try:
             if not self._comes_up(begun):
                 return False
             self._watch()
             return True
         finally:
-            self._end_process()
+            end_process(self._shim, GRACE)
+            self._shim.wait()
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
@@ -240,11 +239,15 @@ class Replica:
         return False
 
     def _watch(self) -> None:
-        failures, due = 0, time.monotonic() + _PING_PERIOD
+        failures, due, weighed = 0, time.monotonic() + _PING_PERIOD, 0.0
         while not self._stop.wait(_STARTING_PERIOD):
             assert self._shim is not None
-            if self._shim.poll() is not None or self._too_large():
+            if self._shim.poll() is not None:
                 return
+            if time.monotonic() > weighed + _WEIGHING_PERIOD:
+                weighed = time.monotonic()
+                if self._too_large():
+                    return
             if time.monotonic() < due and not self._doubted.is_set():
                 continue
             self._doubted.clear()
@@ -269,46 +272,9 @@ class Replica:
         except (Unreachable, OSError, http.client.HTTPException):
             return False
 
-    def _end_process(self) -> None:
-        shim = self._shim
-        assert shim is not None
-        if shim.poll() is None:
-            shim.send_signal(signal.SIGTERM)
-            try:
-                shim.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    end_group(ProcessId.of(shim.pid), grace=0)
-                shim.wait()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 def _ask(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
     connection.request(method, path, body=body or None, headers=headers)
     return connection.getresponse()
-
-
-def _spawn(task: Task, label: str) -> subprocess.Popen[bytes]:
-    shim = subprocess.Popen(
-        [sys.executable, "-P", "-m", _SHIM, label],
-        stdin=subprocess.PIPE,
-        env=_own_environment(),
-        start_new_session=True,
-    )
-    assert shim.stdin is not None
-    with contextlib.suppress(BrokenPipeError), shim.stdin:
-        shim.stdin.write(task.encode())
-    return shim
-
-
-def _own_environment() -> dict[str, str]:
-    """The shim is ours, but it stands in the process table where a container could look: no credentials there."""
-    return {key: value for key, value in os.environ.items() if key in ("PATH", "PYTHONPATH", "LANG", "HOME", "TMPDIR")}
