@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ PROVIDERS = ("local", "sagemaker")
 
 def pages() -> dict[Path, str]:
     """Each generated page with its text."""
-    return {HERE / "capabilities.md": capabilities()}
+    return {HERE / "capabilities.md": capabilities(), HERE / "sagemaker-policy.md": sagemaker_policy()}
 
 
 def capabilities() -> str:
@@ -38,6 +39,47 @@ def capabilities() -> str:
     for name in PROVIDERS:
         lines += ["", f"## {name}", "", *_reasons(declared[name])]
     return "\n".join([*lines, ""])
+
+
+def sagemaker_policy() -> str:
+    """The permissions that the SageMaker provider needs, for an account that nobody has."""
+    from cloudops_sagemaker.policy import CALLS, policy
+
+    account, region = "123456789012", "us-east-1"
+    values = {
+        "partition": "aws",
+        "account": account,
+        "region": region,
+        "role": f"arn:aws:iam::{account}:role/cloudops-sagemaker",
+        "bucket": f"sagemaker-{region}-{account}",
+        "prefix": "cloudops",
+    }
+    lines = [
+        "# Permissions on SageMaker",
+        "",
+        "Written by `docs/generate.py` from the table of the calls that the provider makes, for one account, region,",
+        "bucket and prefix. `python -m cloudops_sagemaker.policy ACCOUNT REGION ROLE [BUCKET] [PREFIX]` prints yours,",
+        "with `--role` those of the role. [The SageMaker provider](sagemaker.md) says what they are for.",
+        "",
+        "## Whoever runs cloudops",
+        "",
+        *_json(policy(values)),
+        "",
+        "Without these calls goes:",
+        "",
+        *(f"- `{call}`: {need.optional}" for call, need in CALLS.items() if need.optional),
+        "",
+        "## The role of jobs and endpoints",
+        "",
+        "It trusts `sagemaker.amazonaws.com`. Inputs in other buckets need the first two statements, too.",
+        "",
+        *_json(policy(values, of_role=True)),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _json(value: object) -> list[str]:
+    return ["```json", *json.dumps(value, indent=1).splitlines(), "```"]
 
 
 def _declared(name: str) -> Mapping[Capability, Support]:

@@ -99,7 +99,8 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield rig
     if cloud is not None:
         made = {call["operation"] for call in cloud.calls("sagemaker")[before:] if call["principal"] == "caller"}
-        assert made - set(CALLS) == set(), "calls that the IAM policy in docs/sagemaker.md does not allow"
+        known = {call.replace("sagemaker-runtime:", "sagemaker:") for call in CALLS}
+        assert made - known == set(), "calls that the IAM policy in docs/sagemaker.md does not allow"
 
 
 class TestTrain(TrainContract):

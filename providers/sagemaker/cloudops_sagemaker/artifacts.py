@@ -52,8 +52,8 @@ def code_files(request: DeployRequest | BatchRequest, requirements: str | None) 
     name, runtime = runtime_archive()
     files = {
         "code/inference.py": container_file("inference.py"),
-        f"code/cloudops/{name}": runtime,
-        **{f"code/cloudops/{each}": container_file(each) for each in SERVING_FILES},
+        f"code/_cloudops/{name}": runtime,
+        **{f"code/_cloudops/{each}": container_file(each) for each in SERVING_FILES},
     }
     if requirements is not None:
         files["code/requirements.txt"] = f"{requirements}\n".encode()
@@ -62,7 +62,7 @@ def code_files(request: DeployRequest | BatchRequest, requirements: str | None) 
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
-                    files[f"code/cloudops/code/{member.name}"] = content.read()
+                    files[f"code/_cloudops/code/{member.name}"] = content.read()
     return files
 
 

@@ -201,16 +201,16 @@ class SageMakerDeployer(Deployer):
     def _prune(self, endpoint: str, keep: set[str]) -> None:
         """Delete what the endpoint cannot go back to any more; what cannot be deleted now is the next one's."""
         stale = [config for config in self._endpoints.configs(endpoint) if config.text not in keep]
-        kept = {self._model_of(name) for name in keep if name}
+        kept = {model for name in keep if name for model in self._models_of(name)}
         for config in stale:
             self._endpoints.delete_config(config.text)
         for model in self._endpoints.models(endpoint) if stale else ():
             if model not in kept:
                 self._delete_model(model)
 
-    def _model_of(self, config: str) -> str:
-        found = self._endpoints.config(config)
-        return str(found["ProductionVariants"][0]["ModelName"]) if found else ""
+    def _models_of(self, config: str) -> set[str]:
+        found = self._endpoints.config(config) or {}
+        return {str(variant["ModelName"]) for variant in found.get("ProductionVariants", ())}
 
     def _delete_model(self, name: str) -> None:
         described = self._endpoints.delete_model(name)
@@ -395,7 +395,7 @@ class SageMakerDeployer(Deployer):
             ],
         }
         own = self._endpoints.config(before.text) or {}
-        for key in ("DataCaptureConfig", "KmsKeyId"):
+        for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):
             if key in own:
                 config[key] = own[key]
         self._endpoints.create(
@@ -438,7 +438,7 @@ class SageMakerDeployer(Deployer):
             alarms.delete(self._client, ref.id)
             for place in places - {None}:
                 self._storage.delete_all(place)  # type: ignore[arg-type]
-            self._logs.delete_group(endpoint_group(ref.id))
+            self._logs.remove_group(endpoint_group(ref.id))
 
     def _place(self, model: str) -> Place | None:
         """Where everything of the endpoint lies, by one of its models: its captured requests, too."""

@@ -44,6 +44,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     ("ValidationError", r"(Endpoint|Variant) .* not found|Could not find", NotFound, None),
     ("ValidationException|ValidationError", r".*(expired|security token)", AuthError, _EXPIRED),
     ("ModelError", r"", ProviderError, None),
+    ("InvalidRequestException", r".*scheduled for deletion", Unavailable, "the secret before is just being deleted"),
     # Who calls
     ("ExpiredToken(Exception)?|RequestExpired|TokenRefreshRequired", r"", AuthError, _EXPIRED),
     (

@@ -7,6 +7,7 @@ import math
 import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -172,8 +173,6 @@ def is_model_archive(request: JobRequest, name: str) -> bool:
 
 def is_folder(item: Input) -> bool:
     """Whether the command is to see an input as a folder."""
-    from pathlib import Path
-
     if not item.is_uri:
         return not Path(item.source).is_file()
     path = urlsplit(item.source).path
@@ -182,8 +181,6 @@ def is_folder(item: Input) -> bool:
 
 def is_pattern(item: Input) -> bool:
     """Whether an input is a pattern rather than one thing."""
-    from pathlib import Path
-
     if item.source.startswith(("http://", "https://")):
         return False
     return any(mark in item.source for mark in "*?[") and (item.is_uri or not Path(item.source).exists())

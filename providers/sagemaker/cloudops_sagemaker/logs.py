@@ -104,7 +104,7 @@ class Logs:
                 partial(self._client.service("logs").delete_log_stream, logGroupName=group, logStreamName=name)
             )
 
-    def delete_group(self, group: str) -> None:
+    def remove_group(self, group: str) -> None:
         """Delete the log of an endpoint."""
         self._quietly(lambda: self._client.service("logs").delete_log_group(logGroupName=group))
 

@@ -47,7 +47,7 @@ class SageMakerTarget(Strict):
 
 
 class SageMakerJobOptions(Strict):
-    """``overrides.sagemaker.prepare``, ``.train`` and ``.evaluate``."""
+    """``overrides.sagemaker.prepare``, ``.train``, ``.evaluate`` and ``.batch``."""
 
     instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.xlarge, over resources")
     input_mode: Literal["File", "FastFile"] = Field("File", description="Copy inputs first, or stream them as read")
@@ -73,11 +73,18 @@ class Serverless(Strict):
     provisioned_concurrency: int | None = Field(None, ge=1, le=200, description="Kept warm, and paid for")
 
 
+class Asynchronous(Strict):
+    """An endpoint whose requests wait in a queue: up to 1 GB each, and up to an hour."""
+
+    max_concurrency: int | None = Field(None, ge=1, le=1000, description="Requests at once in one replica")
+
+
 class SageMakerDeployOptions(Strict):
     """``overrides.sagemaker.deploy``."""
 
     instance_type: Text | None = Field(None, pattern=r"^ml\.", description="Such as ml.m5.large, over resources")
     serverless: Serverless | None = Field(None, description="No machines of its own: memory and concurrency instead")
+    asynchronous: Asynchronous | None = Field(None, description="Requests wait in a queue, and may be large and long")
     target_invocations: float = Field(
         600.0, gt=0, description="Requests per minute and replica above which one is added"
     )
@@ -88,8 +95,8 @@ class SageMakerDeployOptions(Strict):
 
     @model_validator(mode="after")
     def _exclusive(self) -> SageMakerDeployOptions:
-        if self.serverless is not None and self.instance_type is not None:
-            raise ValueError("expected either serverless or instance_type, not both")
+        if self.serverless is not None and (self.instance_type is not None or self.asynchronous is not None):
+            raise ValueError("expected serverless alone, without instance_type and asynchronous")
         return self
 
 

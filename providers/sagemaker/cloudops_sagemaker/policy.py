@@ -93,6 +93,9 @@ CALLS: Mapping[str, Need] = {
     "sagemaker:DeleteEndpoint": _need("sagemaker:DeleteEndpoint", _ENDPOINT),
     "sagemaker:ListEndpoints": _need("sagemaker:ListEndpoints", _ANY),
     "sagemaker-runtime:InvokeEndpoint": _need("sagemaker:InvokeEndpoint", _ENDPOINT),
+    "sagemaker-runtime:InvokeEndpointAsync": _need(
+        "sagemaker:InvokeEndpointAsync", _ENDPOINT, optional="asynchronous endpoints"
+    ),
     "secretsmanager:CreateSecret": _need(
         "secretsmanager:CreateSecret secretsmanager:TagResource", _SECRET, optional="steps without secrets"
     ),

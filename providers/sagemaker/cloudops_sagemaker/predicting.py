@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The largest body that a real-time endpoint takes, in bytes.
 LARGEST = 25 << 20
+#: What the service says of an endpoint whose requests go through a queue.
+_QUEUED = re.compile(r"\basync", re.IGNORECASE)
 #: Begins the identifier of a request, which a captured one keeps: the service rounds its own time to seconds.
 SENT = "cloudops-"
 _TEXT = ("application/json", "text/csv")
@@ -31,6 +34,10 @@ def send(client: Client, ref: Ref, body: bytes, *, content_type: str, variant: s
         ProviderError: the model failed.
     """
     _check(ref, body, content_type)
+    if len(body) > LARGEST:  # only a queue takes more
+        from .queued import send_queued
+
+        return send_queued(client, ref, body, content_type=content_type)
     target = {"TargetVariant": variant} if variant else {}
     try:
         answer = client.service("sagemaker-runtime").invoke_endpoint(
@@ -42,6 +49,10 @@ def send(client: Client, ref: Ref, body: bytes, *, content_type: str, variant: s
             **target,
         )
     except Exception as error:
+        if code_of(error) == "ValidationError" and _QUEUED.search(str(error)):
+            from .queued import send_queued
+
+            return send_queued(client, ref, body, content_type=content_type)
         if code_of(error) == "ModelError":
             raise _refused(ref, getattr(error, "response", {})) from error
         if variant and is_kind(error, NotFound):
@@ -57,9 +68,6 @@ def _check(ref: Ref, body: bytes, content_type: str) -> None:
     """What the service or the images' toolkits would answer without a reason."""
     kind = content_type.partition(";")[0].strip().lower()
     where: dict[str, Any] = {"provider": "sagemaker", "operation": "predict", "ref": ref}
-    if len(body) > LARGEST:
-        text = f"the endpoint {ref.id} takes {LARGEST} bytes at most, not {len(body)}"
-        raise InvalidRequest(text, hint="send fewer rows at a time", **where)
     if kind in _TEXT:
         try:
             body.decode("utf-8")
@@ -71,12 +79,11 @@ def _check(ref: Ref, body: bytes, content_type: str) -> None:
 def _refused(ref: Ref, response: dict[str, Any]) -> ProviderError:
     """The model's own status and reason, which the service hands on within its error."""
     status = int(response.get("OriginalStatusCode") or 500)
-    reason = _reason(str(response.get("OriginalMessage") or response.get("Error", {}).get("Message", "")))
-    kind: type[ProviderError] = InvalidRequest if 400 <= status < 500 else ProviderError
-    kind = {503: Unavailable, 504: Unavailable}.get(status, kind)
+    told = reason(str(response.get("OriginalMessage") or response.get("Error", {}).get("Message", "")))
+    kind = kind_of(status)
     request = response.get("ResponseMetadata", {}).get("RequestId")
     return kind(
-        f"the endpoint {ref.id} answered {status}: {reason}",
+        f"the endpoint {ref.id} answered {status}: {told}",
         code=f"ModelError {status}",
         request_id=request,
         provider="sagemaker",
@@ -85,7 +92,13 @@ def _refused(ref: Ref, response: dict[str, Any]) -> ProviderError:
     )
 
 
-def _reason(message: str) -> str:
+def kind_of(status: int) -> type[ProviderError]:
+    """The class of what a model answered."""
+    kind: type[ProviderError] = InvalidRequest if 400 <= status < 500 else ProviderError
+    return {503: Unavailable, 504: Unavailable}.get(status, kind)
+
+
+def reason(message: str) -> str:
     """What the model said, without the traceback that the toolkits put behind it."""
     try:
         value = json.loads(message)

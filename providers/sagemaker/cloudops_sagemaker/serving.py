@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloudops.provider import DeployRequest
 
     from .jobs import Where
-    from .options import SageMakerDeployOptions
+    from .options import Asynchronous, SageMakerDeployOptions
 
 #: The name of the variant of an endpoint with one version: blue/green updates need equal names on both sides.
 MAIN = "main"
@@ -250,9 +250,20 @@ def config_request(
     native: dict[str, Any] = {"EndpointConfigName": name.text, "ProductionVariants": [served.variant]}
     if served.capture is not None:
         native["DataCaptureConfig"] = served.capture
+    if options is not None and options.asynchronous is not None:
+        native["AsyncInferenceConfig"] = _asynchronous(request, options.asynchronous, where)
     if where.settings.volume_kms_key and "ServerlessConfig" not in served.variant:
         native["KmsKeyId"] = where.settings.volume_kms_key
     return {**native, "Tags": version_tags(request, where.settings.tags, tags)}
+
+
+def _asynchronous(request: DeployRequest, options: Asynchronous, where: Where) -> dict[str, Any]:
+    """Where answers of the queue go; requests lie beside them."""
+    place = where.layout.endpoint(request.endpoint) / "async"
+    key = {"KmsKeyId": where.settings.output_kms_key} if where.settings.output_kms_key else {}
+    output = {"S3OutputPath": (place / "answers").uri, "S3FailurePath": (place / "failures").uri, **key}
+    clients = {"MaxConcurrentInvocationsPerInstance": options.max_concurrency} if options.max_concurrency else {}
+    return {"OutputConfig": output, **({"ClientConfig": clients} if clients else {})}
 
 
 def version_tags(request: DeployRequest, own: Mapping[str, str], more: Mapping[str, str] | None = None) -> list[Any]:
@@ -328,6 +339,9 @@ def _check(request: DeployRequest, options: SageMakerDeployOptions | None) -> No
         raise InvalidRequest(text, provider="sagemaker").at("deploy", "capture", "sample")
     if options is not None and options.serverless is not None:
         _check_serverless(request)
+    if options is not None and options.asynchronous is not None and spec.capture is not None:
+        text = "SageMaker captures no requests of an asynchronous endpoint; they and their answers lie in S3 anyway"
+        raise UnsupportedFeature(text, provider="sagemaker", hint="leave capture out").at("deploy", "capture")
 
 
 def _check_serverless(request: DeployRequest) -> None:

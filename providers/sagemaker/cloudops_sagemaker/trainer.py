@@ -78,8 +78,6 @@ class SageMakerTrainer(Trainer):
         with translated("submit", ref):
             where = self._where(request.lineage.project)
             prepared = prepare(request, where, runtime_name())
-            if self._described(request.name) is not None:
-                return ref
             self._storage.ensure(self._client.bucket)
             stage(self._client, self._storage, request, prepared, where.layout)
             self._create(request, prepared)

@@ -185,7 +185,7 @@ for body, kind in json.load(sys.stdin):
 
 
 def test_the_hooks_answer_as_the_runtime_does(tmp_path: Path) -> None:
-    ours = tmp_path / "code" / "cloudops"
+    ours = tmp_path / "code" / "_cloudops"
     (ours / "code").mkdir(parents=True)
     name, body = runtime.runtime_archive()
     (ours / name).write_bytes(body)

@@ -138,3 +138,16 @@ def test_what_is_not_the_sdks_passes() -> None:
     with pytest.raises(ZeroDivisionError), translated("status"):
         _ = 1 / 0
     assert not is_kind(ValueError("x"), NotFound)
+
+
+def test_every_code_of_the_offline_cloud_is_known() -> None:
+    import re
+    from pathlib import Path
+
+    import cloudops_sagemaker
+
+    folder = Path(cloudops_sagemaker.__file__).parent / "emulator"
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    codes = set(re.findall(r'ServiceError\(\s*"(\w+)"', text))
+    assert len(codes) >= 5
+    assert {code for code in codes if classified(code, "")[0] is UnknownProviderError} == set()

@@ -50,7 +50,7 @@ def retrieved() -> dict[tuple[str, ...], str | None]:
     return dict(zip(cases, json.loads(done.stdout.splitlines()[-1]), strict=True))
 
 
-@pytest.mark.parametrize(("name", "region"), itertools.product(VERSIONS, REGIONS))
+@pytest.mark.parametrize(("name", "region"), list(itertools.product(VERSIONS, REGIONS)))
 def test_uris_are_those_of_the_sdk(name: str, region: str, retrieved: dict[tuple[str, ...], str | None]) -> None:
     compared = 0
     for version, scope, gpu in itertools.product(VERSIONS[name], ("training", "inference"), (False, True)):

@@ -113,7 +113,7 @@ class Boot:
             return _shell(child.wait(self._given["timeout"]))
         except subprocess.TimeoutExpired:
             self._stop(child)
-            self._late(failure)
+            self._late()
             return None
         finally:
             if pipe:
@@ -127,11 +127,10 @@ class Boot:
             os.killpg(child.pid, signal.SIGKILL)  # the runtime's children die with it
             child.wait()
 
-    def _late(self, failure: Path) -> None:
+    def _late(self) -> None:
         reason = "timeout after {:g} s".format(self._given["timeout"])
         print(f"[cloudops] {reason}", file=sys.stderr, flush=True)
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(reason, encoding="utf-8")
+        _leave(reason)
 
     def _tell(self, number: int, _frame: Optional[FrameType]) -> None:
         """SageMaker stops the job, or takes the machine away: the command is told, and not run again."""
@@ -190,10 +189,14 @@ def _shell(code: int) -> int:
 
 def _fail(reason: str, code: int) -> int:
     print(f"[cloudops] error: {reason}", file=sys.stderr, flush=True)
+    _leave(reason)
+    return code
+
+
+def _leave(reason: str) -> None:
     folder = _ML / "output"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "failure").write_text(reason, encoding="utf-8")
-    return code
 
 
 if __name__ == "__main__":

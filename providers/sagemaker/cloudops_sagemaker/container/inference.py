@@ -1,6 +1,6 @@
 """The hooks by which SageMaker's prebuilt images serve a model, over cloudops.runtime: the same answers as elsewhere.
 
-It lies in ``/opt/ml/model/code`` beside ``cloudops/``, which has the runtime and the predictor. Standard library only.
+It lies in ``/opt/ml/model/code`` beside ``_cloudops/``, which has the runtime and the predictor. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,12 +14,23 @@ import uuid
 from pathlib import Path
 from typing import Any, Callable
 
-_CODE = Path(__file__).resolve().parent
-_OURS = _CODE / "cloudops"
+_ADDED = "_cloudops"
 #: Begins the line that says why a model cannot be served; whoever asks for the reason of a failure looks for it.
 FAILED = "cloudops could not load the model:"
-_NAMES = {"inference.py", "requirements.txt", "cloudops", "__pycache__"}
+_NAMES = {"inference.py", "requirements.txt", _ADDED, "__pycache__"}
 
+
+def _ours() -> Path:
+    """The folder that cloudops added: some toolkits move or install this file before they import it."""
+    here = Path(__file__).resolve().parent
+    given = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    for folder in (here, Path(given), Path("/opt/ml/code"), Path("/opt/ml/model/code")):
+        if any((folder / _ADDED).glob("cloudops_runtime-*.pyz")):
+            return folder / _ADDED
+    raise RuntimeError("{} is not beside {}".format(_ADDED, __file__))
+
+
+_OURS = _ours()
 for _path in (str(_OURS), str(next(_OURS.glob("cloudops_runtime-*.pyz")))):
     if _path not in sys.path:
         sys.path.insert(0, _path)

@@ -1,0 +1,177 @@
+"""Options of a deployment that no portable field stands for, against the offline cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cloudops
+from cloudops.errors import ConfigError, InvalidRequest, ProviderError
+from cloudops.session import Session
+from cloudops.testing.projects import configure, deployment, job, write_project
+
+pytestmark = pytest.mark.usefixtures("cloudops_offline_session")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_project(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Session]]:
+    sessions: list[Session] = []
+    yield sessions
+    for session in sessions:
+        session.down()
+        assert session.created() == []
+
+
+def session_with(opened: list[Session], root: Path, name: str, **options: Any) -> Session:
+    configure(root, name=name, overrides={"sagemaker": options})
+    opened.append(cloudops.connect(provider="sagemaker", root=root))
+    return opened[-1]
+
+
+def test_an_asynchronous_endpoint_answers_through_its_queue(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "queued", deploy={"asynchronous": {"max_concurrency": 2}})
+    endpoint = session.deploy(deployment("queued"))
+    endpoint.wait(60)
+    assert endpoint.predict([[1, 2], [0.5, 0]]) == [6, 1]
+    with pytest.raises(InvalidRequest, match="a row needs the columns x and y"):
+        endpoint.predict([{"x": 1}])
+    with pytest.raises(ProviderError, match="asked to fail"):
+        endpoint.predict([{"ask": "fail"}])
+
+
+def test_a_serverless_endpoint_answers(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "serverless", deploy={"serverless": {"memory": 1024}})
+    endpoint = session.deploy(deployment("serverless"))
+    endpoint.wait(60)
+    assert endpoint.predict([[1, 2]]) == [6]
+    assert list(endpoint.status().traffic.values()) == [100.0]
+
+
+def test_inputs_may_be_streamed_and_are_patterns_in_s3(root: Path, opened: list[Session]) -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="tables")
+    for name in ("a.csv", "b.csv", "c.txt"):
+        s3.put_object(Bucket="tables", Key=f"in/{name}", Body=name.encode())
+    session = session_with(opened, root, "streamed", train={"input_mode": "FastFile"})
+    inputs = {"some": "s3://tables/in/*.csv", "one": "s3://tables/in/c.txt", "all": "s3://tables/in/"}
+    spec = job("files", *[f"${{{{inputs.{name}}}}}" for name in inputs], inputs=inputs)
+    done = session.train(spec)
+    done.wait(60)
+    from cloudops.testing.projects import said
+
+    some, one, everything = said(done)[0]["files"]
+    assert some == {"a.csv": "a.csv", "b.csv": "b.csv"}
+    assert list(one.values()) == ["c.txt"]
+    assert set(everything) == {"a.csv", "b.csv", "c.txt"}
+
+
+def test_a_missing_role_is_asked_for(root: Path) -> None:
+    session = cloudops.connect(provider="sagemaker", root=root, project="roleless", role="nobody")
+    with pytest.raises(ConfigError, match="nobody") as caught:
+        session.train(job("nothing"))
+    assert "sagemaker.amazonaws.com" in (caught.value.hint or "")
+    checked = {result.name: result for result in session.check()}
+    assert not checked["role"].ok
+    assert checked["bucket"].ok
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"region": "nowhere"}, "region"),
+        ({"subnets": ["subnet-1"]}, "security_group_ids"),
+        ({"tags": {"aws:x": "y"}}, "tag"),
+        ({"prefix": "/x"}, "prefix"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(root: Path, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        cloudops.connect(provider="sagemaker", root=root, project="wrong", **settings)
+
+
+def test_a_large_model_is_copied_by_s3(root: Path, opened: list[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a small one is, but without its bytes coming here."""
+    from cloudops_sagemaker import artifacts
+
+    session = session_with(opened, root, "large")
+    trained = session.train(job("model", "4"))
+    trained.wait(60)
+    monkeypatch.setattr(artifacts, "_SMALL", 0)
+    endpoint = session.deploy(deployment("large", None), model=trained.model().uri)
+    endpoint.wait(60)
+    assert endpoint.predict([[1, 2]]) == [12.0]
+
+
+def test_a_model_beside_outputs_is_a_folder_and_served(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "folders")
+    trained = session.train(job("model", "5", outputs=["extra"]))
+    trained.wait(60)
+    assert trained.model().info().location.endswith("/output/model/")
+    endpoint = session.deploy(deployment("folders", None), model=trained.model().uri)
+    endpoint.wait(60)
+    assert endpoint.predict([[1, 2]]) == [15.0]
+
+
+def test_a_split_can_be_gone_back_to(root: Path, opened: list[Session]) -> None:
+    """A deployment deletes what the endpoint cannot go back to, and nothing that still serves."""
+    import boto3
+
+    session = session_with(opened, root, "splits")
+    versions = []
+    for model in ("two", "three"):
+        endpoint = session.deploy(deployment("splits", model))
+        endpoint.wait(60)
+        versions += endpoint.status().traffic
+    endpoint.traffic(dict.fromkeys(versions, 50.0))
+    endpoint.wait(60)
+    session.deploy(deployment("splits", "five")).wait(60)
+    endpoint.rollback()
+    endpoint.wait(60)
+    assert endpoint.status().traffic == dict.fromkeys(versions, 50.0)
+    assert [endpoint.predict([[1, 0]], version=version) for version in versions] == [[2], [3]]
+    session.deploy(deployment("splits", "two")).wait(60)
+    session.deploy(deployment("splits", "three")).wait(60)
+    sagemaker = boto3.client("sagemaker")
+    assert len(sagemaker.list_models(NameContains="splits-")["Models"]) == 2
+    assert len(sagemaker.list_endpoint_configs(NameContains="splits-")["EndpointConfigs"]) == 2
+
+
+def test_nothing_is_left_but_code_and_data(root: Path, opened: list[Session]) -> None:
+    import boto3
+
+    environ = {"CONTRACT_SECRET": "swordfish"}
+    configure(root, name="leftovers")
+    session = cloudops.connect(provider="sagemaker", root=root, environ=environ)
+    trained = session.train(job("model", "2", secrets=["CONTRACT_SECRET"], inputs={"table": "data/part-1.csv"}))
+    trained.wait(60)
+    spec = deployment("leftovers", None, secrets=["CONTRACT_SECRET"], capture={"sample": "100%"}, max_replicas=2)
+    endpoint = session.deploy(spec, model=trained.model().uri)
+    endpoint.wait(60)
+    canary = {"canary": "50%", "bake": "1s"}
+    session.deploy(deployment("leftovers", "three", max_replicas=2, traffic=canary)).wait(60)
+    session.down()
+    s3 = boto3.client("s3")
+    bucket = f"sagemaker-us-east-1-{boto3.client('sts').get_caller_identity()['Account']}"
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="cloudops/leftovers/")["Contents"]]
+    assert {key.split("/")[2] for key in keys} == {"code", "data"}
+    assert (
+        boto3.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": ["cloudops/"]}])["SecretList"]
+        == []
+    )
+    alarms = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix="cloudops-leftovers")
+    assert alarms["MetricAlarms"] == []
+    scaling = boto3.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    assert [item for item in scaling["ScalableTargets"] if "leftovers" in item["ResourceId"]] == []
+    groups = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/sagemaker/Endpoints/leftovers")
+    assert groups["logGroups"] == []
