@@ -112,7 +112,8 @@ class Emulator(ABC):
 
     @abstractmethod
     def calls(self) -> list[Mapping[str, Any]]:
-        """The requests so far: ``operation``, ``resource``, ``principal`` (``caller`` or a job's role), ``status``."""
+        """The requests so far: ``operation``, ``resource``, ``principal`` (``caller`` or a job's role), ``status``, and
+        ``time`` (epoch seconds, of this machine) at which each came."""
 
     @abstractmethod
     def reset(self) -> None:

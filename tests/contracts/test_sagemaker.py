@@ -51,6 +51,7 @@ class SageMakerRig(Rig):
     """
 
     name = "sagemaker"
+    big_logs = True
     scaling: Mapping[str, Any] = MappingProxyType({"target_invocations": 10})
     between_bursts = 20.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,12 @@ class Application:
     """
 
     def __init__(self, site: Site) -> None:
-        from . import cloudwatch_layer, load_operations, scaling_layer
+        from . import cloudwatch_layer, load_operations, s3_layer, scaling_layer
 
         load_operations()
         cloudwatch_layer.install(site)
         scaling_layer.install()
+        s3_layer.install()
         self._site = site
         self._lock = threading.Lock()
         self._calls: list[dict[str, Any]] = []
@@ -109,6 +111,7 @@ class Application:
             "resource": call.resource,
             "region": call.region,
             "principal": self._site.principal(call.key_id),
+            "time": time.time(),
             "status": 0,
         }
 
