@@ -14,8 +14,9 @@ from cloudops.errors import InvalidRequest, NoCapacity
 if TYPE_CHECKING:
     from cloudops.specs import ReplicaResources, Resources
 
-#: When the prices below were written down, of what region, and where they are now.
-PRICES = ("us-east-1", "2025-06", "https://aws.amazon.com/sagemaker/ai/pricing/")
+#: Of what region the prices below are, and where they are now. They are those that several published tables agree on;
+#: nobody has asked AWS. A type that is not among them has none: a wrong price is worse.
+PRICES = ("us-east-1", "https://aws.amazon.com/sagemaker/ai/pricing/")
 #: Without any resources.
 DEFAULT = "ml.m5.large"
 
@@ -72,17 +73,17 @@ MACHINES: tuple[Machine, ...] = (
     *_family("m5", 2, 8, "large:1 xlarge:2 2xlarge:4 4xlarge:8 12xlarge:24 24xlarge:48",
              prices=(0.115, 0.23, 0.461, 0.922, 2.765, 5.53)),
     *_family("c5", 2, 4, "xlarge:2 2xlarge:4 4xlarge:8 9xlarge:18 18xlarge:36",
-             prices=(0.204, 0.408, 0.816, 1.836, 3.672)),
+             prices=(0.204, 0.408, 0.816)),
     *_family("r5", 2, 16, "large:1 xlarge:2 2xlarge:4 4xlarge:8 12xlarge:24 24xlarge:48"),
     *_family("m6i", 2, 8,
              "large:1 xlarge:2 2xlarge:4 4xlarge:8 8xlarge:16 12xlarge:24 16xlarge:32 24xlarge:48 32xlarge:64"),
     *_family("c6i", 2, 4, "xlarge:2 2xlarge:4 4xlarge:8 8xlarge:16 12xlarge:24 16xlarge:32 24xlarge:48 32xlarge:64"),
-    *_family("g4dn", 4, 16, _GPU, kind="T4", prices=(0.736, 0.94, 1.505, 2.72, 5.44)),
-    Machine("ml.g4dn.12xlarge", 48, 192, "T4", 4, 4.89),
-    *_family("g5", 4, 16, _GPU, kind="A10G", prices=(1.408, 1.515, 2.03, 3.06, 5.12)),
-    Machine("ml.g5.12xlarge", 48, 192, "A10G", 4, 7.09),
-    Machine("ml.g5.24xlarge", 96, 384, "A10G", 4, 10.18),
-    Machine("ml.g5.48xlarge", 192, 768, "A10G", 8, 20.36),
+    *_family("g4dn", 4, 16, _GPU, kind="T4", prices=(0.736,)),
+    Machine("ml.g4dn.12xlarge", 48, 192, "T4", 4),
+    *_family("g5", 4, 16, _GPU, kind="A10G"),
+    Machine("ml.g5.12xlarge", 48, 192, "A10G", 4),
+    Machine("ml.g5.24xlarge", 96, 384, "A10G", 4),
+    Machine("ml.g5.48xlarge", 192, 768, "A10G", 8),
     *_family("g6", 4, 16, _GPU, kind="L4"),
     Machine("ml.g6.12xlarge", 48, 192, "L4", 4),
     Machine("ml.g6.24xlarge", 96, 384, "L4", 4),
@@ -93,7 +94,7 @@ MACHINES: tuple[Machine, ...] = (
     Machine("ml.g6e.48xlarge", 192, 1536, "L40S", 8),
     Machine("ml.p3.2xlarge", 8, 61, "V100", 1, 3.825),
     Machine("ml.p3.8xlarge", 32, 244, "V100", 4, 14.688),
-    Machine("ml.p3.16xlarge", 64, 488, "V100", 8, 28.152),
+    Machine("ml.p3.16xlarge", 64, 488, "V100", 8),
     Machine("ml.p4d.24xlarge", 96, 1152, "A100", 8),
     Machine("ml.p4de.24xlarge", 96, 1152, "A100-80GB", 8),
     Machine("ml.p5.48xlarge", 192, 2048, "H100", 8),
@@ -135,12 +136,12 @@ def choose(
 
 def price(name: str, count: int) -> str:
     """One line: what ``count`` machines cost."""
-    region, written, page = PRICES
+    region, page = PRICES
     machine = _BY_NAME.get(name)
     machines = name if count == 1 else f"{count} x {name}"
     if machine is None or machine.hour is None:
         return f"{machines}: price unknown here, see {page}"
-    return f"{machines}: {machine.hour * count:.3f} USD per hour (list price in {region}, {written}; see {page})"
+    return f"{machines}: {machine.hour * count:.3f} USD per hour (published for {region}, not asked of AWS; see {page})"
 
 
 def find(name: str) -> Machine | None:

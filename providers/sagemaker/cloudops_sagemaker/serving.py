@@ -104,7 +104,7 @@ def prepare(request: DeployRequest, where: Where) -> Served:
     model = _model(request, where, image)
     variant = _variant(request, options, machine, model["ModelName"])
     if serverless is not None:
-        cost = f"serverless, {serverless.memory} MB: billed by the request, see {machines.PRICES[2]}"
+        cost = f"serverless, {serverless.memory} MB: billed by the request, see {machines.PRICES[1]}"
     else:
         cost = machines.price(machine, spec.min_replicas)
     return Served(model, variant, capture(request, where), requirements, tuple(notes + _notes(request, image)), cost)
