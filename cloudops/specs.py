@@ -239,11 +239,9 @@ class Capture(Strict):
     )
 
 
-class BatchSpec(Strict):
-    """Predictions for a whole table, without an endpoint. The job's output ``predictions`` has one in each line."""
+class ServedSpec(Strict):
+    """What predicts: a model version, in an environment, on a machine."""
 
-    data: Text = Field(description="The rows: a .jsonl, .csv or .parquet file, a folder or pattern of those, or a URI")
-    label: Key | None = Field(default=None, description="The column of the table that is the truth and not a feature")
     model: Text | None = Field(
         default=None, description="Model version URI or a folder; by default the one just trained"
     )
@@ -253,34 +251,29 @@ class BatchSpec(Strict):
     framework: Framework | None = Field(default=None, description="By default that of the training")
     image: Text | None = Field(default=None, description="A container image instead of a framework")
     requirements: Text | None = Field(default=None, description="By default those of the training")
-    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of the job")
+    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of what predicts")
     secrets: list[EnvName] = Field(default=[], description="Names only; the values come from the caller's environment")
     resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine that predicts")
 
     @model_validator(mode="after")
-    def _exclusive(self) -> BatchSpec:
+    def _environment(self) -> ServedSpec:
         if self.image is not None and self.framework is not None:
             raise ValueError("expected either framework or image, not both")
         variables.check(self.envs, self.secrets, free=variables.SERVING)
         return self
 
 
-class DeploySpec(Strict):
+class BatchSpec(ServedSpec):
+    """Predictions for a whole table, without an endpoint. The job's output ``predictions`` has one in each line."""
+
+    data: Text = Field(description="The rows: a .jsonl, .csv or .parquet file, a folder or pattern of those, or a URI")
+    label: Key | None = Field(default=None, description="The column of the table that is the truth and not a feature")
+
+
+class DeploySpec(ServedSpec):
     """A model version behind an endpoint."""
 
     endpoint: Name = Field(description="The endpoint's name; deploying to it again updates it")
-    model: Text | None = Field(
-        default=None, description="Model version URI or a folder; by default the one just trained"
-    )
-    predictor: Text | None = Field(
-        default=None, description="A file with load(model_dir) and predict(model, instances)"
-    )
-    framework: Framework | None = Field(default=None, description="By default that of the training")
-    image: Text | None = Field(default=None, description="A container image instead of a framework")
-    requirements: Text | None = Field(default=None, description="By default those of the training")
-    envs: dict[EnvName, Value] = Field(default={}, description="Environment variables of the replicas")
-    secrets: list[EnvName] = Field(default=[], description="Names only; the values come from the caller's environment")
-    resources: ReplicaResources = Field(default_factory=ReplicaResources, description="The machine of each replica")
     min_replicas: int = Field(default=1, ge=0, le=1000, description="Replicas that are always there")
     max_replicas: int | None = Field(default=None, ge=1, le=1000, description="By default min_replicas: no scaling")
     traffic: Traffic = Field(default_factory=Traffic, description="How a new version takes over")
@@ -296,9 +289,6 @@ class DeploySpec(Strict):
     def _bounds(self) -> DeploySpec:
         if self.max_replicas is not None and self.max_replicas < self.min_replicas:
             raise ValueError(f"expected max_replicas of at least min_replicas ({self.min_replicas})")
-        if self.image is not None and self.framework is not None:
-            raise ValueError("expected either framework or image, not both")
-        variables.check(self.envs, self.secrets, free=variables.SERVING)
         return self
 
 

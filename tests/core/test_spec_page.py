@@ -72,7 +72,7 @@ def test_every_key_is_there_with_its_default(title: str) -> None:
 def test_every_model_is_documented() -> None:
     models = {v for v in vars(specs).values() if isinstance(v, type) and issubclass(v, BaseModel)}
     models = {model for model in models if model.__module__ == specs.__name__}
-    assert models - set(DOCUMENTED.values()) == {specs.Strict, PrepareSpec, TrainSpec}
+    assert models - set(DOCUMENTED.values()) == {specs.Strict, specs.ServedSpec, PrepareSpec, TrainSpec}
     assert fields(PrepareSpec) == fields(TrainSpec) == {}
 
 
