@@ -78,7 +78,8 @@ def test_importing_cloudops_imports_nothing_else() -> None:
         ("quantities", {"cloudops", "cloudops.quantities"}),
         ("registry", {"cloudops", "cloudops.errors", "cloudops.hookspecs", "cloudops.registry"}),
         ("events", {"cloudops", "cloudops.events"}),
-        ("provider", {"cloudops", "cloudops.provider"}),
+        ("messages", {"cloudops", "cloudops.messages"}),
+        ("provider", {"cloudops", "cloudops.messages", "cloudops.provider"}),
     ],
 )
 def test_the_lower_half_imports_only_what_is_below_it(name: str, allowed: set[str]) -> None:
