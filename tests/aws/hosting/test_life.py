@@ -17,7 +17,7 @@ from cloudops.offline.clock import Clock
 from cloudops.offline.emulator import Surroundings
 from cloudops.offline.faults import FaultKind, Faults, Rule
 
-from .rig import Cloud, until
+from .rig import BUCKET, Cloud, until
 
 #: Starts an endpoint, tells the process that serves it, and waits to be killed.
 VICTIM = """
@@ -164,7 +164,9 @@ def test_what_exists_is_listed(cloud: Cloud) -> None:
     cloud.config("c", cloud.model("a"))
     cloud.endpoint("e", "c")
     found = {(one.kind, one.name, one.state) for one in cloud.emulator.resources()}
-    assert found == {("model", "a", ""), ("endpoint-config", "c", ""), ("endpoint", "e", "InService")}
+    own = {one for one in found if one[0] in ("model", "endpoint-config", "endpoint")}
+    assert own == {("model", "a", ""), ("endpoint-config", "c", ""), ("endpoint", "e", "InService")}
+    assert ("bucket", BUCKET, "") in found
 
 
 def test_an_emulator_without_endpoints_ends(tmp_path: Path) -> None:

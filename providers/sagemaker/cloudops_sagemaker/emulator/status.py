@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 from cloudops.offline.emulator import Resource
 
+from .status_around import around
+
 if TYPE_CHECKING:
     from .region import Record, Region
     from .site import Site
 
 
 def resources(site: Site) -> list[Resource]:
-    """What exists, running things first, newest first."""
+    """What exists: SageMaker's own, running things first, newest first; then what the services around it have."""
     found: list[tuple[bool, Resource]] = []
     for region in site.regions():
         for kind in region.kinds():
             found += [_resource(region, record) for record in region.all(kind)]
     found.sort(key=lambda one: (not one[0], -(one[1].created or 0)))
-    return [one for _, one in found]
+    return [*(one for _, one in found), *around(site)]
 
 
 def _resource(region: Region, record: Record) -> tuple[bool, Resource]:

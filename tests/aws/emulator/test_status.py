@@ -1,0 +1,105 @@
+"""What ``cloudops offline status`` lists of the services around SageMaker."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .rig import ROLE, Rig
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path)
+    rig.emulator.reset()
+    yield rig
+    rig.close()
+
+
+def listed(rig, *kinds):
+    return [(one.kind, one.name, one.state, one.place) for one in rig.emulator.resources() if one.kind in kinds]
+
+
+def test_nothing_of_our_own_is_listed(rig):
+    rig.client("iam").list_roles()
+    assert rig.emulator.resources() == []
+
+
+def test_buckets_and_roles_and_secrets(rig):
+    trust = {"Version": "2012-10-17", "Statement": []}
+    rig.client("s3", "eu-west-1").create_bucket(
+        Bucket="forgotten", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    rig.client("iam").create_role(RoleName="mine", AssumeRolePolicyDocument=json.dumps(trust))
+    secrets = rig.client("secretsmanager", "eu-central-1")
+    secrets.create_secret(Name="kept", SecretString="x")
+    secrets.create_secret(Name="going", SecretString="x")
+    secrets.delete_secret(SecretId="going")
+    assert listed(rig, "bucket", "role", "secret") == [
+        ("bucket", "forgotten", "", "eu-west-1"),
+        ("role", "mine", "", ""),
+        ("secret", "kept", "", "eu-central-1"),
+        ("secret", "going", "scheduled for deletion", "eu-central-1"),
+    ]
+    assert ROLE.rpartition("/")[2] not in [one.name for one in rig.emulator.resources()]
+
+
+def test_alarms_tell_their_present_state(rig):
+    cloudwatch = rig.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors",
+        Namespace="N",
+        MetricName="m",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    assert listed(rig, "alarm") == [("alarm", "errors", "INSUFFICIENT_DATA", "us-east-1")]
+    cloudwatch.put_metric_data(Namespace="N", MetricData=[{"MetricName": "m", "Value": 1.0}])
+    rig.clock.advance(30)  # nobody has asked CloudWatch since
+    assert listed(rig, "alarm") == [("alarm", "errors", "ALARM", "us-east-1")]
+
+
+def test_scaling_and_log_groups(rig):
+    rig.client("logs", "us-west-2").create_log_group(logGroupName="/mine")
+    rig.s3.create_bucket(Bucket="data")
+    sm, scaling = rig.sm, rig.client("application-autoscaling")
+    container = {
+        "Image": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+        "ModelDataUrl": rig.put("m/model.tar.gz", "not fetched: health checks never begin"),
+    }
+    sm.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sm.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    sm.create_endpoint(EndpointName="e", EndpointConfigName="c")
+    what = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/e/variant/v",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(MinCapacity=1, MaxCapacity=3, **what)
+    scaling.put_scaling_policy(
+        PolicyName="p",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 10.0,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        },
+        **what,
+    )
+    assert listed(rig, "scalable-target", "scaling-policy") == [
+        ("scalable-target", "endpoint/e/variant/v", "1 to 3", "us-east-1"),
+        ("scaling-policy", "endpoint/e/variant/v/p", "", "us-east-1"),
+    ]
+    assert ("log-group", "/mine", "", "us-west-2") in listed(rig, "log-group")
+
+
+def test_ages_are_real_however_far_the_clock_was_moved(rig):
+    rig.clock.advance(86400)
+    rig.s3.create_bucket(Bucket="new")
+    rig.client("logs").create_log_group(logGroupName="/new")
+    for one in rig.emulator.resources():
+        assert 0 <= rig.clock.now() - one.created < 60, one
