@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cloudops.engine.folders import remove
 from cloudops.offline.faults import FaultKind
 
+from . import warm_pools
 from .training_channels import DownloadError
 from .training_machines import Machines
 from .training_outputs import UploadError, artifact_uri, upload_artifacts
@@ -83,6 +84,13 @@ class TrainingJob:
         self._killed = threading.Event()
         self._attempt = 0
         self._trained = 0.0
+        self._machines = self._new_machines()
+        #: Whether it has instances: those that it has launched, or a warm pool's.
+        self._launched = False
+
+    def take_over(self) -> None:
+        """Have it run on the instances of a warm pool."""
+        self._launched = True
 
     def stop(self) -> None:
         """Have it stop: its processes may save their work, and what they leave is kept."""
@@ -103,9 +111,12 @@ class TrainingJob:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"InternalServerError: the offline cloud failed: {type(error).__name__}: {error} "
             end = End("Failed", "Failed", f"{text}({Path(where.filename).name}, line {where.lineno})")
+        keep = self._launched and warm_pools.kept(self.record, end.status, end.reason)
         with contextlib.suppress(OSError):
+            if keep:
+                self._machines.save_cache()
             remove(self.folder)
-        self._finish(end)
+        self._finish(end, keep=keep)
 
     @property
     def spot(self) -> bool:
@@ -120,10 +131,12 @@ class TrainingJob:
             end = self._capacity() or self._start() or self._train()
             if end is None:
                 self._enter("Interrupted")
+                self._launched = False
                 if not self._pause(_PREPARE):
                     return self._stopped()
             elif end.retryable and retries:
                 retries -= 1
+                self._launched = False
             else:
                 return end
             self._enter("Restarting")
@@ -136,7 +149,7 @@ class TrainingJob:
 
     def _capacity(self) -> End | None:
         """Wait for machines; an end where none are found."""
-        while (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
+        while not self._launched and (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
             message = "Insufficient capacity error from EC2 while launching instances, retrying!"
             self._enter("Starting", message)
             left = self._wait_left()
@@ -151,17 +164,22 @@ class TrainingJob:
     def _start(self) -> End | None:
         """Launch the machines and download what the job needs."""
         self._enter("Starting")
-        if not self._pause(_LAUNCH):
+        if not self._launched and not self._pause(_LAUNCH):
             return self._stopped()
+        self._launched = True
         self._enter("Downloading")
         self._attempt += 1
-        self._machines = Machines(self.region, self.name, self.params, self.folder / str(self._attempt))
+        self._machines = self._new_machines()
         try:
             self._machines.prepare()
         except (DownloadError, OSError) as error:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         self._enter("Downloading", "Downloading the training image")
         return None if self._pause(_PREPARE) else self._stopped()
+
+    def _new_machines(self) -> Machines:
+        folder, cache = self.folder / str(self._attempt), warm_pools.cache(self.record)
+        return Machines(self.region, self.name, self.params, folder, cache)
 
     def _train(self) -> End | None:
         """Run the job's program and upload what it leaves; None where the machine was taken away."""
@@ -273,7 +291,7 @@ class TrainingJob:
                 return
             enter(described, secondary, message or _MESSAGES[secondary], self._clock.now(), status)
 
-    def _finish(self, end: End) -> None:
+    def _finish(self, end: End, *, keep: bool) -> None:
         with self.region.lock:
             described, now = self.record.described, self._clock.now()
             enter(described, end.secondary, end.reason or _MESSAGES[end.secondary], now, end.status)
@@ -284,6 +302,7 @@ class TrainingJob:
             if "TrainingStartTime" in described:
                 described["TrainingTimeInSeconds"] = round(now - described["TrainingStartTime"])
                 described["BillableTimeInSeconds"] = max(1, round(self._trained))
+            warm_pools.leave(self.region, self.record, keep=keep)
             self.record.live = None
 
     # Waiting

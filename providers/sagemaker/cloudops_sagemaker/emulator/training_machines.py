@@ -11,6 +11,7 @@ from .containers import ML, Container
 from .images import find
 from .training_channels import described, fetch
 from .training_outputs import Checkpoints
+from .warm_pools import CACHE
 
 if TYPE_CHECKING:
     from .region import Region
@@ -26,10 +27,14 @@ class Machines:
         name: of the job.
         params: the request.
         folder: of the attempt; the containers are made in it.
+        cache: where the files of the job's warm pool lie; None where it has none.
     """
 
-    def __init__(self, region: Region, name: str, params: Mapping[str, Any], folder: Path) -> None:
+    def __init__(
+        self, region: Region, name: str, params: Mapping[str, Any], folder: Path, cache: Path | None = None
+    ) -> None:
         self._region, self._name, self._params = region, name, params
+        self._cache = cache
         self.folder = folder
         self.image = find(params["AlgorithmSpecification"]["TrainingImage"], region.surroundings.images)
         self.containers: list[Container] = []
@@ -43,6 +48,7 @@ class Machines:
     def prepare(self) -> None:
         """Make the containers, with input and checkpoints. Raises OSError, DownloadError."""
         self.containers = self._new_containers()
+        self._load_cache()
         for channel in self._params.get("InputDataConfig", []):
             targets = [root / "input" / "data" / channel["ChannelName"] for root in self.roots]
             for target in targets:
@@ -63,6 +69,29 @@ class Machines:
         except OSError:
             self._checkpoints = None
             raise
+
+    @property
+    def pooled(self) -> bool:
+        """Whether they belong to a warm pool."""
+        return self._cache is not None
+
+    def save_cache(self) -> None:
+        """Leave the files of the warm pool for its next job. Raises OSError."""
+        for one in self.containers:
+            if self._cache is not None and (one.ml / CACHE).is_dir():
+                self._cache.mkdir(parents=True, exist_ok=True)
+                (one.ml / CACHE).rename(self._cache / one.host)
+
+    def _load_cache(self) -> None:
+        for one in self.containers:
+            if self._cache is None:
+                return
+            place, kept = one.ml / CACHE, self._cache / one.host
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if kept.is_dir():
+                kept.rename(place)
+            else:
+                place.mkdir()
 
     def _new_containers(self) -> list[Container]:
         site = self._region.site

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cloudops.engine import job
 
 from . import aws
-from .containers import Container, launch
+from .containers import ML, Container, launch
 from .instances import instance
 from .reaper import kill_job
 from .sinks import LogTail, log_stream, put_metrics
 from .usage import Usage
+from .warm_pools import CACHE, CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from .region import Region
@@ -50,7 +51,7 @@ class Run:
     def __init__(self, region: Region, name: str, params: Mapping[str, Any], machines: Machines) -> None:
         self._region, self._name, self._params = region, name, params
         self._containers, self._image = machines.containers, machines.image
-        self._directory = machines.folder / "job"
+        self._directory, self._pooled = machines.folder / "job", machines.pooled
         self._tails = [LogTail(self._directory / "logs" / f"rank-{rank}.log") for rank in range(len(self._containers))]
         self._streams: list[Any] = []
         definitions = params["AlgorithmSpecification"].get("MetricDefinitions", [])
@@ -136,6 +137,8 @@ class Run:
             "CURRENT_HOST": container.host,
             "DMLC_INTERFACE": "lo",
         }
+        if self._pooled:
+            own[CACHE_VARIABLE] = f"{ML}/{CACHE}"
         if not self._isolated:
             role = aws.assume(self._region, self._params["RoleArn"], f"SageMaker-{self._name}"[:64])
             own |= {
