@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
@@ -14,6 +14,7 @@ from . import models
 from .async_queue import Queue
 from .capture import Capture
 from .fleets import Fleet
+from .instances import check_instance
 from .operations import ServiceError
 from .replicas import Health
 from .serving import Served
@@ -225,12 +226,15 @@ class Hosted:
 
     def _fleet(self, variant: Mapping[str, Any]) -> Fleet:
         model = models.existing(self.region, variant["ModelName"])
-        served = Served(self.region, self.name, models.container_of(model), model.described["ExecutionRoleArn"], {})
+        container, role = models.container_of(model), model.described["ExecutionRoleArn"]
+        served = Served(self.region, self.name, container, role, {})
         serverless = variant.get("ServerlessConfig")
         if serverless:
             health = self.health(_SERVERLESS_STARTUP, serverless["MemorySizeInMB"] << 20)
             return self.fleet(variant["VariantName"], served, health, alone=True)
-        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP))
+        size = check_instance(variant["InstanceType"], 0, "endpoint")
+        served = replace(served, cpus=size.cores)
+        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP), size.memory)
         spread = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM") == "RANDOM"
         return self.fleet(variant["VariantName"], served, health, spread=spread)
 

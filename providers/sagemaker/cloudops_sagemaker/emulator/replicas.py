@@ -262,7 +262,10 @@ class Replica:
 
     def _too_large(self) -> bool:
         limit, pid = self._health.memory, self.pid
-        return limit is not None and pid is not None and tree_memory(descendants(pid), limit) > limit
+        if limit is None or pid is None or (used := tree_memory(descendants(pid), limit)) <= limit:
+            return False
+        self._tell(f"[offline] out of memory: used {used >> 20} MB of {limit >> 20} MB; the container is started anew")
+        return True
 
     def _ping(self) -> bool:
         try:

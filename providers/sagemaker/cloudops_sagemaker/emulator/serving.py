@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.limits import choose_cores, thread_variables
 from cloudops.engine.service_shim import Task
 
 from . import aws, images
@@ -36,6 +37,7 @@ class Served:
         container: as CreateModel has it.
         role: whose credentials it has.
         env: variables over the container's own.
+        cpus: cores of this machine that an instance may use; None: all.
     """
 
     region: Region
@@ -43,6 +45,7 @@ class Served:
     container: Mapping[str, Any]
     role: str
     env: Mapping[str, str]
+    cpus: float | None = None
 
     def blueprint(self, folder: Path, health: Health, *, spread: bool = False, alone: bool = False) -> Blueprint:
         """What each of its instances is made of.
@@ -73,6 +76,7 @@ class Served:
             env={"PYTHONUNBUFFERED": "1"},
             cwd=None,
             log=str(folder / "container.log"),
+            cores=choose_cores(self.cpus)[0],
             tied=True,
         )
 
@@ -99,6 +103,7 @@ class Served:
             "SAGEMAKER_REGION": region.name,
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": "/opt/ml",
+            **thread_variables(self.cpus),
             **own,
             # Containers share this machine's ports, so 8080 can be nobody's.
             "SAGEMAKER_BIND_TO_PORT": str(port),

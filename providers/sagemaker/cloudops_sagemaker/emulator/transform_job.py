@@ -15,6 +15,7 @@ from cloudops.offline.faults import FaultKind
 from . import aws, models
 from .exchange import TimedOut, exchange
 from .fleets import Fleet, FleetFailed
+from .instances import check_instance
 from .operations import ServiceError
 from .replicas import Health, Unreachable
 from .serving import Served
@@ -106,10 +107,11 @@ class TransformJob:
         region, described = self._region, self._model.described
         env = {**self._request.get("Environment", {}), "SAGEMAKER_BATCH": "true"}
         container = models.container_of(self._model)
-        served = Served(region, self._record.name, container, described["ExecutionRoleArn"], env)
+        size = check_instance(self._request["TransformResources"]["InstanceType"], 0, "transform job")
+        served = Served(region, self._record.name, container, described["ExecutionRoleArn"], env, size.cores)
         slow = region.faults.take([FaultKind.SLOW_START], SUBJECT, self._record.name)
         unhealthy = region.faults.take([FaultKind.UNHEALTHY], SUBJECT, self._record.name)
-        health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None)
+        health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None, size.memory)
         folder = region.folder / "transforms" / self._record.name
         draw = random.Random(region.faults.seed)
         return Fleet("transform", served.blueprint(folder, health), region.clock, draw)
