@@ -133,7 +133,11 @@ class Hosted:
         faults, on = self.region.faults, "sagemaker:endpoint"
         slow = faults.take([FaultKind.SLOW_START], on, self.name)
         unhealthy = faults.take([FaultKind.UNHEALTHY], on, self.name)
-        return Health(timeout, slow.seconds if slow else 0.0, unhealthy is not None, memory)
+
+        def struck() -> bool:
+            return faults.take([FaultKind.UNHEALTHY], "sagemaker:endpoint-instance", self.name) is not None
+
+        return Health(timeout, slow.seconds if slow else 0.0, unhealthy is not None, memory, struck)
 
     def pick(self, variant: str | None, component: str | None = None) -> tuple[str, Member | Component]:
         """The variant (and what serves it) for the next request.

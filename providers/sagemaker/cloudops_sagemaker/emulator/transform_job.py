@@ -123,12 +123,18 @@ class TransformJob:
             f"MaxConcurrentTransforms={max(request['MaxConcurrentTransforms'], 1)}, "
             f"MaxPayloadInMB={request['MaxPayloadInMB']}, BatchStrategy={request.get('BatchStrategy', 'None')}"
         )
+        partial = self._region.faults.take([FaultKind.PARTIAL_UPLOAD], SUBJECT, self._record.name) is not None
         with ThreadPoolExecutor(at_once) as pool:
-            for source in found:
+            for source in found[: len(found) // 2] if partial else found:
                 if self._stopped.is_set():
                     return
                 self._object(fleet, pool, source)
                 self._collect()
+        if partial:
+            raise DataError(
+                "InternalServerError: We encountered an internal error. Please try again. (the offline cloud was told "
+                "to upload in part)"
+            )
 
     def _object(self, fleet: Fleet, pool: ThreadPoolExecutor, source: Source) -> None:
         request = self._request
