@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import deployments, endpoints, images, models
+from . import deployments, effects, endpoints, images, models
 from .components import KIND, Component, component_size
 from .hosted import STARTUP, Hosted
 from .instances import check_instance
@@ -208,14 +208,26 @@ def _variant(hosted: Hosted, params: Mapping[str, Any]) -> str:
 def _served(region: Region, hosted: Hosted, specification: Mapping[str, Any], variant: str) -> tuple[Served, Health]:
     """What a copy runs, and when it is ready: it gets the cores and the memory that are required for it."""
     startup, needs = specification.get("StartupParameters", {}), specification["ComputeResourceRequirements"]
-    config = next(
-        one for one in hosted.record.history[-1]["config"]["ProductionVariants"] if one["VariantName"] == variant
-    )
+    endpoint = hosted.record.history[-1]["config"]
+    config = next(one for one in endpoint["ProductionVariants"] if one["VariantName"] == variant)
     size = check_instance(config["InstanceType"], 0, "endpoint")
     cpus, memory = component_size(needs, size)
     container, role = _container(region, hosted, specification)
+    model = specification.get("ModelName")
+    given = models.existing(region, model).described if model else specification
     timeout = startup.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP)
-    return Served(region, hosted.name, container, role, {}, cpus), hosted.health(timeout, memory)
+    served = Served(
+        region,
+        hosted.name,
+        container,
+        role,
+        {},
+        cpus,
+        effects.of_hosting(endpoint, config, given),
+        effects.isolates(endpoint, given),
+        startup.get("ModelDataDownloadTimeoutInSeconds"),
+    )
+    return served, hosted.health(timeout, memory)
 
 
 def _container(region: Region, hosted: Hosted, specification: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import models
+from . import effects, models
 from .async_queue import Queue
 from .capture import Capture
 from .fleets import Fleet
@@ -110,7 +110,7 @@ class Hosted:
             count = variant.get("InitialInstanceCount", 0)
             if "ServerlessConfig" in variant:
                 count = max(1, variant["ServerlessConfig"].get("ProvisionedConcurrency", 0))
-            fleet = self._fleet(variant) if "ModelName" in variant else None
+            fleet = self._fleet(variant, config) if "ModelName" in variant else None
             member = Member(variant, fleet, variant["InitialVariantWeight"], count)
             member.capture = config.get("DataCaptureConfig")
             side.members[variant["VariantName"]] = member
@@ -228,10 +228,19 @@ class Hosted:
             raise ServiceError("ValidationError", f"Inference Component Name {name} not found for {self.name}.", 400)
         return found.variant, found
 
-    def _fleet(self, variant: Mapping[str, Any]) -> Fleet:
+    def _fleet(self, variant: Mapping[str, Any], config: Mapping[str, Any]) -> Fleet:
         model = models.existing(self.region, variant["ModelName"])
         container, role = models.container_of(model), model.described["ExecutionRoleArn"]
-        served = Served(self.region, self.name, container, role, {})
+        served = Served(
+            self.region,
+            self.name,
+            container,
+            role,
+            {},
+            unused=effects.of_hosting(config, variant, model.described),
+            isolated=effects.isolates(config, model.described),
+            download=variant.get("ModelDataDownloadTimeoutInSeconds"),
+        )
         serverless = variant.get("ServerlessConfig")
         if serverless:
             health = self.health(_SERVERLESS_STARTUP, serverless["MemorySizeInMB"] << 20)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from .containers import ML, Container
 from .images import find
-from .training_channels import described, fetch
+from .training_channels import DownloadError, described, fetch
 from .training_outputs import Checkpoints
 from .warm_pools import CACHE
 
 if TYPE_CHECKING:
     from .region import Region
 
+#: Bytes in a unit of VolumeSizeInGB.
+GIB = 1 << 30
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
 
 
@@ -54,6 +56,7 @@ class Machines:
             for target in targets:
                 target.mkdir(parents=True, exist_ok=True)
             fetch(self._region, channel, self._params["RoleArn"], targets)
+            self._check_volume()
         for one in self.containers:
             self._write_config(one)
         self._checkpoints = self._new_checkpoints()
@@ -69,6 +72,19 @@ class Machines:
         except OSError:
             self._checkpoints = None
             raise
+
+    def _check_volume(self) -> None:
+        """Have what was downloaded fit the volume; what FastFile reads is not put there."""
+        mode = self._params["AlgorithmSpecification"]["TrainingInputMode"]
+        channels = self._params["InputDataConfig"]
+        names = [one["ChannelName"] for one in channels if one.get("InputMode", mode) != "FastFile"]
+        size = self._params["ResourceConfig"]["VolumeSizeInGB"]
+        for root in self.roots:
+            files = (path for name in names for path in (root / "input" / "data" / name).rglob("*") if path.is_file())
+            if sum(path.stat().st_size for path in files) > size * GIB:
+                raise DownloadError(
+                    f"Data download failed: insufficient disk space. VolumeSizeInGB is {size}; please increase it."
+                )
 
     @property
     def pooled(self) -> bool:

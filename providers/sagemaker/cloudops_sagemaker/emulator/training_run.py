@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.engine import job
 
-from . import aws
+from . import aws, effects
 from .containers import ML, Container, launch
 from .instances import instance
 from .reaper import kill_job
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: Seconds of the offline clock between SIGTERM and SIGKILL.
 GRACE = 120.0
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-#: Lines of these begin a job's log where they say something that has no effect here.
-_WITHOUT_EFFECT = ("VpcConfig", "EnableInterContainerTrafficEncryption", "InfraCheckConfig")
 
 
 @dataclass(frozen=True)
@@ -150,12 +148,8 @@ class Run:
         return {**own, **self._params.get("Environment", {})}
 
     def _preface(self) -> list[str]:
-        unused = [name for name in _WITHOUT_EFFECT if self._params.get(name)]
-        if self._params["ResourceConfig"].get("VolumeKmsKeyId"):
-            unused.append("VolumeKmsKeyId")
-        if self._isolated and (len(self._containers) > 1 or not self._containers[0].literal):
-            unused.append("EnableNetworkIsolation (but for proxy and credentials, which are not there)")
-        return [self._image.told(), *([f"[offline] without effect here: {', '.join(unused)}"] if unused else [])]
+        isolated = len(self._containers) == 1 and self._containers[0].literal
+        return [self._image.told(), *effects.lines(effects.of_training(self._params, isolated=isolated))]
 
     def _deliver(self) -> bool:
         """Deliver what was said; True where there was something."""

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudops.offline.faults import FaultKind
 
-from . import aws, models
+from . import aws, effects, models
 from .exchange import TimedOut, exchange
 from .fleets import Fleet, FleetFailed
 from .instances import check_instance
@@ -109,6 +110,9 @@ class TransformJob:
         container = models.container_of(self._model)
         size = check_instance(self._request["TransformResources"]["InstanceType"], 0, "transform job")
         served = Served(region, self._record.name, container, described["ExecutionRoleArn"], env, size.cores)
+        served = replace(
+            served, unused=effects.of_transform(self._request, described), isolated=effects.isolates({}, described)
+        )
         slow = region.faults.take([FaultKind.SLOW_START], SUBJECT, self._record.name)
         unhealthy = region.faults.take([FaultKind.UNHEALTHY], SUBJECT, self._record.name)
         health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None, size.memory)
@@ -147,7 +151,8 @@ class TransformJob:
         if self._stopped.is_set():
             return
         try:
-            aws.write(self._region, f"{output['S3OutputPath'].rstrip('/')}/{source.name}.out", answers)
+            uri = f"{output['S3OutputPath'].rstrip('/')}/{source.name}.out"
+            aws.write(self._region, uri, answers, output.get("KmsKeyId"))
         except FileNotFoundError as error:
             raise DataError(f"ClientError: the output cannot be written: {error}") from error
 
