@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
+import botocore.session
 import pytest
 from cloudops_sagemaker.emulator import aws
 
@@ -106,3 +108,47 @@ def test_a_transform_says_so_too_and_its_outputs_name_their_key(cloud: Cloud) ->
     assert cloud.s3.head_object(Bucket=BUCKET, Key="out/a.json.out")["SSEKMSKeyId"] == KEY
     lines = told(cloud, "/aws/sagemaker/TransformJobs")
     assert "[offline] without effect here: VolumeKmsKeyId" in lines
+
+
+#: Of these, every member is honoured, refused or told: its name is in the emulator's code.
+SHAPES = [
+    "CreateTrainingJobRequest",
+    "AlgorithmSpecification",
+    "ResourceConfig",
+    "StoppingCondition",
+    "Channel",
+    "S3DataSource",
+    "OutputDataConfig",
+    "CheckpointConfig",
+    "CreateModelInput",
+    "ContainerDefinition",
+    "S3ModelDataSource",
+    "CreateEndpointConfigInput",
+    "ProductionVariant",
+    "ProductionVariantServerlessConfig",
+    "ProductionVariantManagedInstanceScaling",
+    "DataCaptureConfig",
+    "AsyncInferenceConfig",
+    "AsyncInferenceOutputConfig",
+    "CreateEndpointInput",
+    "UpdateEndpointInput",
+    "BlueGreenUpdatePolicy",
+    "RollingUpdatePolicy",
+    "InferenceComponentSpecification",
+    "InferenceComponentComputeResourceRequirements",
+    "InferenceComponentStartupParameters",
+    "CreateTransformJobRequest",
+    "TransformInput",
+    "TransformOutput",
+    "TransformResources",
+    "ModelClientConfig",
+    "DataProcessing",
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_member_is_passed_over(shape: str) -> None:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(aws.__file__).parent.glob("*.py"))
+    unknown = [name for name in model.shape_for(shape).members if f'"{name}"' not in code]
+    assert not unknown, "honour them, refuse them, or tell them in effects.py"

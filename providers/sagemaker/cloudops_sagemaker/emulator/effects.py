@@ -37,6 +37,8 @@ def of_training(params: Mapping[str, Any], *, isolated: bool) -> list[str]:
 def of_hosting(config: Mapping[str, Any], variant: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     """Of a variant of an endpoint configuration and of the model (or container) that it serves."""
     unused = [*_given(variant, _VARIANT), *(f"{name} of the configuration" for name in _given(config, _CONFIG))]
+    if "ScaleInPolicy" in variant.get("ManagedInstanceScaling", {}):
+        unused.append("ManagedInstanceScaling.ScaleInPolicy")
     return unused + of_model(model) + ([ISOLATION] if isolates(config, model) else [])
 
 
@@ -50,7 +52,9 @@ def of_model(model: Mapping[str, Any]) -> list[str]:
     """Of a model as CreateModel has it, or of what has a container alone."""
     containers = [model.get("PrimaryContainer"), model.get("Container"), *model.get("Containers", ())]
     container: Mapping[str, Any] = next(filter(None, containers), {})
-    return [f"{name} of the model" for name in (*_given(model, _MODEL), *_given(container, _CONTAINER))]
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    unused = (*_given(model, _MODEL), *_given(container, _CONTAINER), *_given(source, ("ModelAccessConfig",)))
+    return [f"{name} of the model" for name in unused]
 
 
 def isolates(config: Mapping[str, Any], model: Mapping[str, Any]) -> bool:

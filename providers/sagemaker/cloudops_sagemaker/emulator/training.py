@@ -13,8 +13,9 @@ from .listing import page
 from .operations import ServiceError, invalid, operation
 from .region import Record
 from .tags import tags_of
-from .training_job import KIND, SUBJECT, TrainingJob, enter
+from .training_job import KIND, SUBJECT, TrainingJob
 from .training_request import check_request
+from .training_states import enter
 
 if TYPE_CHECKING:
     from .region import Region

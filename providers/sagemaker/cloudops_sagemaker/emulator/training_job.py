@@ -7,7 +7,6 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from .training_channels import DownloadError
 from .training_machines import Machines
 from .training_outputs import UploadError, artifact_uri, upload_artifacts
 from .training_run import GRACE, Exit, Run
+from .training_states import MESSAGES, End, enter
 
 if TYPE_CHECKING:
     from .region import Record, Region
@@ -31,34 +31,9 @@ _LAUNCH, _PREPARE = 0.2, 0.1
 _CHECKPOINT_PERIOD = 1.0
 _FAILURE_LIMIT = 1024
 
-_MESSAGES = {
-    "Starting": "Preparing the instances for training",
-    "Pending": "Training job waiting for capacity",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Interrupted": "Training job interrupted",
-    "Restarting": "Restarting the training job",
-    "Stopping": "Stopping the training job",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
-}
 _NO_CAPACITY = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
 )
-
-
-@dataclass(frozen=True)
-class End:
-    """How a job ended: its last status and secondary status, why it failed, and whether the service is to blame."""
-
-    status: str
-    secondary: str
-    reason: str = ""
-    retryable: bool = False
 
 
 _STOPPED = End("Stopped", "Stopped")
@@ -289,12 +264,12 @@ class TrainingJob:
             described = self.record.described
             if described["TrainingJobStatus"] == "Stopping" and status == "InProgress":
                 return
-            enter(described, secondary, message or _MESSAGES[secondary], self._clock.now(), status)
+            enter(described, secondary, message or MESSAGES[secondary], self._clock.now(), status)
 
     def _finish(self, end: End, *, keep: bool) -> None:
         with self.region.lock:
             described, now = self.record.described, self._clock.now()
-            enter(described, end.secondary, end.reason or _MESSAGES[end.secondary], now, end.status)
+            enter(described, end.secondary, end.reason or MESSAGES[end.secondary], now, end.status)
             described["SecondaryStatusTransitions"][-1]["EndTime"] = now
             described["TrainingEndTime"] = now
             if end.reason:
@@ -324,16 +299,3 @@ class TrainingJob:
 
     def _fault(self, kind: FaultKind) -> Any:
         return self.region.faults.take({kind}, SUBJECT, self.name)
-
-
-def enter(described: dict[str, Any], secondary: str, message: str, now: float, status: str) -> None:
-    """Note a transition in what Describe answers."""
-    transitions = described["SecondaryStatusTransitions"]
-    if transitions and transitions[-1]["Status"] == secondary:
-        transitions[-1]["StatusMessage"] = message
-    else:
-        if transitions:
-            transitions[-1]["EndTime"] = now
-        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
-    described["TrainingJobStatus"], described["SecondaryStatus"] = status, secondary
-    described["LastModifiedTime"] = now

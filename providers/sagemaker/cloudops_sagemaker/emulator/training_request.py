@@ -28,7 +28,14 @@ _NOT_EMULATED = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
-_RESOURCES_NOT_EMULATED = ("InstanceGroups", "TrainingPlanArn", "InstancePlacementConfig", "InstancePreferences")
+_RESOURCES_NOT_EMULATED = (
+    "InstanceGroups",
+    "TrainingPlanArn",
+    "InstancePlacementConfig",
+    "InstancePreferences",
+    "SelectedInstanceType",
+    "SelectedInstanceCount",
+)
 _ALGORITHM_NOT_EMULATED = ("AlgorithmName", "TrainingImageConfig")
 _RUNNING = ("InProgress", "Stopping")
 
