@@ -72,6 +72,9 @@ CALLS: Mapping[str, Need] = {
     "sagemaker:DescribeTrainingJob": _need("sagemaker:DescribeTrainingJob", _JOB),
     "sagemaker:ListTrainingJobs": _need("sagemaker:ListTrainingJobs", _ANY),
     "sagemaker:StopTrainingJob": _need("sagemaker:StopTrainingJob", _JOB),
+    "sagemaker:UpdateTrainingJob": _need(
+        "sagemaker:UpdateTrainingJob", _JOB, optional="`cloudops down` for jobs with `keep_alive`"
+    ),
     "sagemaker:DeleteTrainingJob": _need("sagemaker:DeleteTrainingJob", _JOB),
     "sagemaker:CreateTransformJob": _need("sagemaker:CreateTransformJob sagemaker:AddTags", _BATCH, _MODEL),
     "sagemaker:DescribeTransformJob": _need("sagemaker:DescribeTransformJob", _BATCH),

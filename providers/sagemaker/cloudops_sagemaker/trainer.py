@@ -294,11 +294,25 @@ class SageMakerTrainer(Trainer):
                 delete(self._client, described["Environment"]["CLOUDOPS_SECRET"])
             self._delete_artifacts(ref.id, described)
             self._logs.delete_streams(logs.JOBS, f"{ref.id}/")
+            if described.get("WarmPoolStatus", {}).get("Status") == "Available":
+                self._end_pool(ref.id)
             try:
                 self._client.sagemaker.delete_training_job(TrainingJobName=ref.id)
             except Exception as error:
                 if not is_kind(error, NotFound) and self._described(ref.id) is not None:
                     raise
+
+    def _end_pool(self, name: str) -> None:
+        """Give back the machines that a job has left for a next one: a job that keeps some cannot be deleted."""
+        try:
+            self._client.sagemaker.update_training_job(
+                TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": 0}
+            )
+        except Exception:
+            described = self._described(name)
+            # A job or the end of its time has taken the pool meanwhile: there is nothing to give back.
+            if described and described.get("WarmPoolStatus", {}).get("Status") == "Available":
+                raise
 
     def _ended(self, ref: Ref, described: dict[str, Any] | None) -> dict[str, Any] | None:
         """Stop a job and wait until it has ended; None when another client deleted it meanwhile."""

@@ -15,7 +15,9 @@ def _shared(tmp_path_factory):
 @pytest.fixture
 def rig(_shared):
     """The emulator of this run; what a test leaves of faults is taken back."""
-    if not _shared.s3.list_buckets()["Buckets"]:  # moto's state is one for the process: a test had a rig of its own
+    if "data" not in {
+        one["Name"] for one in _shared.s3.list_buckets()["Buckets"]
+    }:  # moto's state is one for the process: a test had a rig of its own
         _shared.s3.create_bucket(Bucket="data")
     yield _shared
     _shared.faults.clear()

@@ -218,7 +218,7 @@ class TestEnd:
         try:
             done = rig.run()["TrainingJobName"]
             name, _ = self.running(rig)
-            found = rig.emulator.resources()
+            found = [one for one in rig.emulator.resources() if one.kind == "training-job"]
             assert [(one.kind, one.name, one.state, one.place) for one in found] == [
                 ("training-job", name, "InProgress", "us-east-1"),
                 ("training-job", done, "Completed", "us-east-1"),

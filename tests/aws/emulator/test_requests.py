@@ -66,8 +66,8 @@ class TestCreate:
                 "Invalid regular expression '(' of metric",
             ),
             (
-                {"Resource": {"KeepAlivePeriodInSeconds": 60}},
-                "Not emulated by the offline cloud: ResourceConfig.KeepAlive",
+                {"Resource": {"InstancePlacementConfig": {"EnableMultipleJobs": True}}},
+                "Not emulated by the offline cloud: ResourceConfig.InstancePlacementConfig",
             ),
             (
                 {"CheckpointConfig": {"S3Uri": "s3://data/c", "LocalPath": "/x"}},
@@ -213,11 +213,11 @@ class TestDelete:
     def test_update_says_that_it_is_not_emulated(self, rig):
         name = rig.run()["TrainingJobName"]
         code, message = rig.refused(
-            "update_training_job", TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": 1}
+            "update_training_job", TrainingJobName=name, ProfilerConfig={"DisableProfiler": True}
         )
         assert (code, message) == (
             "ValidationException",
-            "Not emulated by the offline cloud: UpdateTrainingJob with ResourceConfig.",
+            "Not emulated by the offline cloud: UpdateTrainingJob with ProfilerConfig.",
         )
 
 

@@ -156,6 +156,17 @@ class TestContainer:
         job = rig.run(VpcConfig=network)
         assert "[offline] without effect here: VpcConfig" in rig.raw_log(job["TrainingJobName"])
 
+    def test_input_has_to_fit_the_volume(self, rig, monkeypatch):
+        monkeypatch.setattr("cloudops_sagemaker.emulator.training_machines.GIB", 1000)
+        name = rig.name()
+        data = rig.put(f"{name}/data/part", b"x" * 6000)
+        job = rig.run(channels=[channel("train", data)])
+        assert job["TrainingJobStatus"] == "Failed"
+        assert "VolumeSizeInGB is 5" in job["FailureReason"]
+        assert rig.run(channels=[channel("train", data)], Resource={"VolumeSizeInGB": 7})["TrainingTimeInSeconds"] >= 0
+        streamed = channel("train", data, InputMode="FastFile")
+        assert rig.run(channels=[streamed])["TrainingJobStatus"] == "Completed"
+
     def test_artifacts_are_encrypted_with_the_key(self, rig):
         name = rig.name()
         rig.run(name=name, OutputDataConfig={"S3OutputPath": f"s3://data/{name}/out", "KmsKeyId": "my-key"})

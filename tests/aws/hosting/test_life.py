@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import botocore.exceptions
 import psutil
 import pytest
 from cloudops_sagemaker.emulator import SageMakerEmulator
@@ -17,7 +18,7 @@ from cloudops.offline.clock import Clock
 from cloudops.offline.emulator import Surroundings
 from cloudops.offline.faults import FaultKind, Faults, Rule
 
-from .rig import Cloud, until
+from .rig import BUCKET, Cloud, until
 
 #: Starts an endpoint, tells the process that serves it, and waits to be killed.
 VICTIM = """
@@ -67,6 +68,38 @@ def test_an_instance_that_is_killed_is_replaced(cloud: Cloud) -> None:
     pid = cloud.ask()["pid"]
     os.kill(pid, signal.SIGKILL)
     assert cloud.ask()["pid"] != pid  # the request waits for the next one
+
+
+def test_an_instance_whose_health_checks_fail_is_replaced(cloud: Cloud) -> None:
+    cloud.config("c", cloud.model("a"), count=2)
+    cloud.endpoint("e", "c")
+    before = {cloud.ask()["pid"] for _ in range(40)}
+    cloud.faults.add(Rule(FaultKind.UNHEALTHY, "sagemaker:endpoint-instance", "e"))
+    until(lambda: not cloud.faults.rules())
+    assert cloud.sm.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService"
+    # The other one answers meanwhile.
+    assert all(cloud.ask()["pid"] in before for _ in range(10))
+    until(lambda: _ready(cloud) == 2)
+    after = {cloud.ask()["pid"] for _ in range(40)}
+    assert (len(after & before), len(after - before)) == (1, 1)
+
+
+def test_health_checks_that_go_on_failing_leave_nobody_to_answer(cloud: Cloud) -> None:
+    cloud.config("c", cloud.model("a"))
+    cloud.endpoint("e", "c")
+    fault = cloud.faults.add(Rule(FaultKind.UNHEALTHY, "sagemaker:endpoint-instance", "e", times=None))
+    until(lambda: _ready(cloud) == 0)
+    with pytest.raises(botocore.exceptions.ClientError):
+        cloud.ask()
+    assert cloud.sm.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService"
+    cloud.faults.remove(fault.id)
+    until(lambda: _ready(cloud) == 1)
+    assert cloud.ask()["twice"] == 6
+
+
+def _ready(cloud: Cloud) -> int:
+    found = cloud.sm.describe_endpoint(EndpointName="e")["ProductionVariants"]
+    return int(found[0]["CurrentInstanceCount"])
 
 
 def test_endpoints_come_back_from_disk(tmp_path: Path) -> None:
@@ -164,7 +197,9 @@ def test_what_exists_is_listed(cloud: Cloud) -> None:
     cloud.config("c", cloud.model("a"))
     cloud.endpoint("e", "c")
     found = {(one.kind, one.name, one.state) for one in cloud.emulator.resources()}
-    assert found == {("model", "a", ""), ("endpoint-config", "c", ""), ("endpoint", "e", "InService")}
+    own = {one for one in found if one[0] in ("model", "endpoint-config", "endpoint")}
+    assert own == {("model", "a", ""), ("endpoint-config", "c", ""), ("endpoint", "e", "InService")}
+    assert ("bucket", BUCKET, "") in found
 
 
 def test_an_emulator_without_endpoints_ends(tmp_path: Path) -> None:

@@ -157,3 +157,11 @@ def test_a_job_is_stopped(ready: Cloud) -> None:
 def test_contradictions_are_refused(ready: Cloud, options: dict[str, Any], text: str) -> None:
     with pytest.raises(botocore.exceptions.ClientError, match=text):
         start(ready, "refused", **options)
+
+
+def test_outputs_that_are_uploaded_in_part(ready: Cloud) -> None:
+    ready.faults.add(Rule(FaultKind.PARTIAL_UPLOAD, "sagemaker:transform-job", "part"))
+    start(ready, "part")
+    assert finished(ready, "part", "Failed")["FailureReason"].startswith("InternalServerError: ")
+    outputs = ready.s3.list_objects_v2(Bucket=BUCKET, Prefix="out/part/")["Contents"]
+    assert [one["Key"] for one in outputs] == ["out/part/a.csv.out"]

@@ -138,7 +138,7 @@ class SageMakerEmulator(Emulator):
         return self._application.refuse(fault(kind, identify(environ)), environ, start_response)
 
     def resources(self) -> list[Resource]:
-        """Jobs and endpoints, running ones first."""
+        """Jobs and endpoints, running ones first, then buckets, roles, secrets, alarms, scaling and log groups."""
         from .status import resources
 
         return resources(self._site)

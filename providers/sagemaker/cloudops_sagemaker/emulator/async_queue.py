@@ -25,7 +25,7 @@ _LOOK = 0.2
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request; ``expires`` is of the offline clock."""
+    """A request; ``expires`` is of the offline clock, ``key`` encrypts what is written (empty: none)."""
 
     id: str
     location: str
@@ -34,6 +34,7 @@ class Waiting:
     failure: str
     expires: float
     timeout: float
+    key: str
 
 
 class Queue:
@@ -69,6 +70,7 @@ class Queue:
             f"{failure.rstrip('/')}{middle}{stem}-error.out" if failure else "",
             self._hosted.region.clock.now() + float(options.get("requestttlseconds") or _TTL),
             float(options.get("invocationtimeoutseconds") or LONGEST),
+            output.get("KmsKeyId", ""),
         )
         concurrent = config.get("ClientConfig", {}).get("MaxConcurrentInvocationsPerInstance", _CONCURRENT)
         with self._changed:
@@ -122,11 +124,11 @@ class Queue:
                 raise ValueError("the request has expired: its RequestTTLSeconds are over")
             body = aws.read(region, waiting.location)
             answer = ask(self._hosted, body, waiting.headers, timeout=waiting.timeout)
-            aws.write(region, waiting.output, answer.body)
+            aws.write(region, waiting.output, answer.body, waiting.key)
         except Exception as error:
             if waiting.failure:
                 text = getattr(error, "message", str(error))
                 try:
-                    aws.write(region, waiting.failure, text.encode())
+                    aws.write(region, waiting.failure, text.encode(), waiting.key)
                 except FileNotFoundError:
                     return  # the bucket is gone: there is nobody to tell

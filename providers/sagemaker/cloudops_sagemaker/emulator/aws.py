@@ -108,15 +108,15 @@ def download(region: Region, source: Object, target: Path) -> None:
             file.write(block)
 
 
-def write(region: Region, uri: str, data: bytes) -> None:
-    """Put an object.
+def write(region: Region, uri: str, data: bytes, kms_key: str | None = None) -> None:
+    """Put an object; with ``kms_key`` it says that it is encrypted with that.
 
     Raises:
         FileNotFoundError: there is no such bucket.
     """
     bucket, key = split(uri)
     _existing(region, bucket)
-    _s3(region).put_object(bucket, key, data)
+    _s3(region).put_object(bucket, key, data, **_encrypted(kms_key))
 
 
 def upload(region: Region, source: Path, uri: str, kms_key: str | None = None) -> None:
@@ -128,8 +128,11 @@ def upload(region: Region, source: Path, uri: str, kms_key: str | None = None) -
     bucket, key = split(uri)
     _existing(region, bucket)
     with source.open("rb") as file:
-        encrypted = {"encryption": "aws:kms", "kms_key_id": kms_key} if kms_key else {}
-        _fill(_s3(region).put_object(bucket, key, b"", **encrypted), file)
+        _fill(_s3(region).put_object(bucket, key, b"", **_encrypted(kms_key)), file)
+
+
+def _encrypted(kms_key: str | None) -> dict[str, Any]:
+    return {"encryption": "aws:kms", "kms_key_id": kms_key} if kms_key else {}
 
 
 def delete(region: Region, uri: str) -> None:

@@ -40,24 +40,25 @@ class Capture:
     region: Region
     endpoint: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _lines: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _lines: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
     def add(self, variant: str, config: Mapping[str, Any], seen: Exchanged) -> None:
         """Keep a request that was chosen."""
         line = json.dumps(_record(config, seen), separators=(",", ":"))
         with self._lock:
-            self._lines.setdefault((variant, config["DestinationS3Uri"]), []).append(line)
+            place = (variant, config["DestinationS3Uri"], config.get("KmsKeyId", ""))
+            self._lines.setdefault(place, []).append(line)
 
     def flush(self) -> None:
         """Write what was captured; what cannot be written (a bucket that is not there) is lost, as on the service."""
         with self._lock:
             lines, self._lines = self._lines, {}
         now = datetime.now(UTC)
-        for (variant, destination), found in lines.items():
+        for (variant, destination, key), found in lines.items():
             name = f"{now:%Y/%m/%d/%H/%M-%S}-{now.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
             data = "".join(f"{line}\n" for line in found).encode()
             with suppress(FileNotFoundError):
-                aws.write(self.region, f"{destination.rstrip('/')}/{self.endpoint}/{variant}/{name}", data)
+                aws.write(self.region, f"{destination.rstrip('/')}/{self.endpoint}/{variant}/{name}", data, key)
 
 
 def wanted(config: Mapping[str, Any] | None) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import deployments, endpoints, images, models
-from .components import KIND, Component
+from . import deployments, effects, endpoints, images, models
+from .components import KIND, Component, component_size
 from .hosted import STARTUP, Hosted
+from .instances import check_instance
 from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
+from .replicas import Health
 from .serving import Served
 from .summaries import listed
 from .tags import tags_of
@@ -40,7 +42,7 @@ def create_component(region: Region, params: dict[str, Any]) -> Mapping[str, Any
     hosted = endpoints.existing(region, params["EndpointName"])
     specification = _specification(params)
     variant = _variant(hosted, params)
-    served, timeout = _served(region, hosted, specification)
+    served, health = _served(region, hosted, specification, variant)
     count = params.get("RuntimeConfig", {}).get("CopyCount", 1)
     with region.lock:
         if region.find(KIND, name):
@@ -58,7 +60,7 @@ def create_component(region: Region, params: dict[str, Any]) -> Mapping[str, Any
             "InferenceComponentStatus": "Creating",
         }
         record = Record(KIND, name, described, now)
-        fleet = hosted.fleet(f"{variant}/{name}", served, hosted.health(timeout))
+        fleet = hosted.fleet(f"{variant}/{name}", served, health)
         record.live = component = Component(record, variant, fleet, count, specification)
         region.add(record, tags_of(params))
         with hosted.lock:
@@ -137,8 +139,8 @@ def restore(region: Region, record: Record) -> None:
         region.remove(KIND, record.name)
         return
     hosted, specification, variant = endpoint.live, kept["specification"], record.described["VariantName"]
-    served, timeout = _served(region, hosted, specification)
-    fleet = hosted.fleet(f"{variant}/{record.name}", served, hosted.health(timeout))
+    served, health = _served(region, hosted, specification, variant)
+    fleet = hosted.fleet(f"{variant}/{record.name}", served, health)
     record.live = component = Component(record, variant, fleet, kept["count"], specification)
     with hosted.lock:
         hosted.components[record.name] = component
@@ -203,21 +205,42 @@ def _variant(hosted: Hosted, params: Mapping[str, Any]) -> str:
     return variant
 
 
-def _served(region: Region, hosted: Hosted, specification: Mapping[str, Any]) -> tuple[Served, float]:
-    startup = specification.get("StartupParameters", {})
+def _served(region: Region, hosted: Hosted, specification: Mapping[str, Any], variant: str) -> tuple[Served, Health]:
+    """What a copy runs, and when it is ready: it gets the cores and the memory that are required for it."""
+    startup, needs = specification.get("StartupParameters", {}), specification["ComputeResourceRequirements"]
+    endpoint = hosted.record.history[-1]["config"]
+    config = next(one for one in endpoint["ProductionVariants"] if one["VariantName"] == variant)
+    size = check_instance(config["InstanceType"], 0, "endpoint")
+    cpus, memory = component_size(needs, size)
+    container, role = _container(region, hosted, specification)
+    model = specification.get("ModelName")
+    given = models.existing(region, model).described if model else specification
     timeout = startup.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP)
+    served = Served(
+        region,
+        hosted.name,
+        container,
+        role,
+        {},
+        cpus,
+        effects.of_hosting(endpoint, config, given),
+        effects.isolates(endpoint, given),
+        startup.get("ModelDataDownloadTimeoutInSeconds"),
+    )
+    return served, hosted.health(timeout, memory)
+
+
+def _container(region: Region, hosted: Hosted, specification: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     if "ModelName" in specification:
         model = models.existing(region, specification["ModelName"])
-        container, role = models.container_of(model), model.described["ExecutionRoleArn"]
-        return Served(region, hosted.name, container, role, {}), timeout
+        return models.container_of(model), model.described["ExecutionRoleArn"]
     given = specification["Container"]
     images.find(given["Image"], region.surroundings.images)
     container = {"Image": given["Image"], "Environment": given.get("Environment", {})}
     if "ArtifactUrl" in given:
         container["ModelDataUrl"] = given["ArtifactUrl"]
         models.check_data(region, container)
-    role = hosted.record.history[-1]["config"]["ExecutionRoleArn"]
-    return Served(region, hosted.name, container, role, {}), timeout
+    return container, hosted.record.history[-1]["config"]["ExecutionRoleArn"]
 
 
 def _shown(specification: Mapping[str, Any]) -> dict[str, Any]:

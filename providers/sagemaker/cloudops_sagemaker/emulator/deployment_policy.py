@@ -88,6 +88,8 @@ def _blue_green(given: Mapping[str, Any], counts: Sequence[int], alarms: tuple[s
 
 
 def _rolling(given: Mapping[str, Any], counts: Sequence[int], alarms: tuple[str, ...]) -> Policy:
+    if "RollbackMaximumBatchSize" in given:
+        raise invalid("RollbackMaximumBatchSize is not emulated by the offline cloud, which rolls back at once")
     size = _size(given, "MaximumBatchSize", counts, *_ROLLING)
     longest = given.get("MaximumExecutionTimeoutInSeconds", _LONGEST)
     _check_time(longest, given["WaitIntervalInSeconds"])

@@ -116,6 +116,9 @@ def _check_variant(region: Region, variant: Mapping[str, Any], params: Mapping[s
         return
     if "InstanceType" not in variant or "InitialInstanceCount" not in variant:
         raise invalid(f"InstanceType and InitialInstanceCount are required for production variant {name}.")
+    routing = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM")
+    if routing not in ("RANDOM", "LEAST_OUTSTANDING_REQUESTS"):
+        raise invalid(f"RoutingStrategy {routing} of variant {name} is not emulated by the offline cloud")
     scaling = variant.get("ManagedInstanceScaling", {})
     if scaling.get("MinInstanceCount", 0) > scaling.get("MaxInstanceCount", scaling.get("MinInstanceCount", 0)):
         raise invalid(f"ManagedInstanceScaling of variant {name}: MinInstanceCount is more than MaxInstanceCount.")

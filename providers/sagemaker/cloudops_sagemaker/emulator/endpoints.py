@@ -11,6 +11,7 @@ from . import deployments, endpoint_configs, hosting, updates
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
+from .hosting_quota import check_config, check_growth
 from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
@@ -28,6 +29,7 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
     config = endpoint_configs.existing(region, params["EndpointConfigName"])
     deployment = params.get("DeploymentConfig")
     _policy(region, deployment, config.described)
+    check_config(region, config.described)
     with region.lock:
         if region.find(KIND, name):
             raise invalid(f'Cannot create already existing endpoint "{region.arn(KIND, name)}".')
@@ -79,6 +81,7 @@ def update_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
     if params.get("RetainDeploymentConfig"):
         deployment = deployment or hosted.record.described.get("LastDeploymentConfig")
     plan = _policy(region, deployment, config.described)
+    check_config(region, config.described)
     keep = set()
     if params.get("RetainAllVariantProperties"):
         excluded = {one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties", ())}
@@ -118,6 +121,7 @@ def change(hosted: Hosted, wanted: Mapping[str, tuple[float | None, int | None]]
                 raise invalid(f'Variant "{name}" not found for endpoint "{hosted.name}".')
             if count == 0 and not _may_be_empty(hosted):
                 raise invalid(f"DesiredInstanceCount of variant {name} must be at least 1.")
+        check_growth(hosted, {name: count for name, (_, count) in wanted.items() if count is not None})
         hosted.set("Updating")
     deployments.begin(hosted, lambda: deployments.rescale(hosted, wanted))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import models
+from . import effects, models
 from .async_queue import Queue
 from .capture import Capture
 from .fleets import Fleet
+from .instances import check_instance
 from .operations import ServiceError
 from .replicas import Health
 from .serving import Served
@@ -109,7 +110,7 @@ class Hosted:
             count = variant.get("InitialInstanceCount", 0)
             if "ServerlessConfig" in variant:
                 count = max(1, variant["ServerlessConfig"].get("ProvisionedConcurrency", 0))
-            fleet = self._fleet(variant) if "ModelName" in variant else None
+            fleet = self._fleet(variant, config) if "ModelName" in variant else None
             member = Member(variant, fleet, variant["InitialVariantWeight"], count)
             member.capture = config.get("DataCaptureConfig")
             side.members[variant["VariantName"]] = member
@@ -132,7 +133,11 @@ class Hosted:
         faults, on = self.region.faults, "sagemaker:endpoint"
         slow = faults.take([FaultKind.SLOW_START], on, self.name)
         unhealthy = faults.take([FaultKind.UNHEALTHY], on, self.name)
-        return Health(timeout, slow.seconds if slow else 0.0, unhealthy is not None, memory)
+
+        def struck() -> bool:
+            return faults.take([FaultKind.UNHEALTHY], "sagemaker:endpoint-instance", self.name) is not None
+
+        return Health(timeout, slow.seconds if slow else 0.0, unhealthy is not None, memory, struck)
 
     def pick(self, variant: str | None, component: str | None = None) -> tuple[str, Member | Component]:
         """The variant (and what serves it) for the next request.
@@ -223,14 +228,26 @@ class Hosted:
             raise ServiceError("ValidationError", f"Inference Component Name {name} not found for {self.name}.", 400)
         return found.variant, found
 
-    def _fleet(self, variant: Mapping[str, Any]) -> Fleet:
+    def _fleet(self, variant: Mapping[str, Any], config: Mapping[str, Any]) -> Fleet:
         model = models.existing(self.region, variant["ModelName"])
-        served = Served(self.region, self.name, models.container_of(model), model.described["ExecutionRoleArn"], {})
+        container, role = models.container_of(model), model.described["ExecutionRoleArn"]
+        served = Served(
+            self.region,
+            self.name,
+            container,
+            role,
+            {},
+            unused=effects.of_hosting(config, variant, model.described),
+            isolated=effects.isolates(config, model.described),
+            download=variant.get("ModelDataDownloadTimeoutInSeconds"),
+        )
         serverless = variant.get("ServerlessConfig")
         if serverless:
             health = self.health(_SERVERLESS_STARTUP, serverless["MemorySizeInMB"] << 20)
             return self.fleet(variant["VariantName"], served, health, alone=True)
-        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP))
+        size = check_instance(variant["InstanceType"], 0, "endpoint")
+        served = replace(served, cpus=size.cores)
+        health = self.health(variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP), size.memory)
         spread = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM") == "RANDOM"
         return self.fleet(variant["VariantName"], served, health, spread=spread)
 

@@ -22,12 +22,15 @@ class Usage:
 
     def measure(self, hosted: Hosted) -> None:
         """Tell CloudWatch what the ready instances of an endpoint use; CPU in percent of one core."""
+        import psutil
+
         for fleet in hosted.fleets():
+            memory = fleet.blueprint.health.memory or psutil.virtual_memory().total
             for replica in fleet.replicas():
                 if replica.phase == "ready" and replica.pid is not None:
-                    self._measure(hosted.name, fleet.variant, replica.id, replica.pid)
+                    self._measure(hosted.name, fleet.variant, replica.id, replica.pid, memory)
 
-    def _measure(self, endpoint: str, variant: str, instance: str, pid: int) -> None:
+    def _measure(self, endpoint: str, variant: str, instance: str, pid: int, memory: int) -> None:
         import psutil
 
         from cloudops.engine.process import descendants
@@ -41,7 +44,7 @@ class Usage:
         now = time.monotonic()
         before = self._before.get(instance)
         self._before[instance] = (now, used)
-        values = {"MemoryUtilization": (100 * resident / psutil.virtual_memory().total, "Percent")}
+        values = {"MemoryUtilization": (100 * resident / memory, "Percent")}
         if before is not None and now > before[0] and used >= before[1]:
             values["CPUUtilization"] = (100 * (used - before[1]) / (now - before[0]), "Percent")
         add(self._region, MACHINES, {"EndpointName": endpoint, "VariantName": variant}, values)

@@ -19,6 +19,7 @@ _FAMILIES = {
     "m6id": 4.0,
     "m7i": 4.0,
     "m7i-flex": 4.0,
+    "m8g": 4.0,
     "m8i": 4.0,
     "m8i-flex": 4.0,
     "c4": 1.875,
@@ -29,10 +30,12 @@ _FAMILIES = {
     "c6gd": 2.0,
     "c6gn": 2.0,
     "c6i": 2.0,
+    "c6in": 2.0,
     "c6id": 2.0,
     "c7g": 2.0,
     "c7i": 2.0,
     "c7i-flex": 2.0,
+    "c8g": 2.0,
     "c8i": 2.0,
     "c8i-flex": 2.0,
     "r5": 8.0,
@@ -41,7 +44,9 @@ _FAMILIES = {
     "r6gd": 8.0,
     "r6i": 8.0,
     "r6id": 8.0,
+    "r7gd": 8.0,
     "r7i": 8.0,
+    "r8g": 8.0,
     "r8i": 8.0,
     "r8i-flex": 8.0,
 }
@@ -56,7 +61,7 @@ _SMALL = {
     "ml.t3.2xlarge": (8, 32.0),
 }
 #: Families with accelerators.
-_ACCELERATED = ("p", "g", "inf", "trn")
+_ACCELERATED = ("p", "g", "inf", "trn", "dl")
 #: Instances of a type that the account may use at once.
 LIMIT = 1000
 
@@ -77,10 +82,10 @@ def instance(name: str) -> Instance | None:
         cores, memory = _SMALL[name]
         return Instance(name, cores, int(memory * 2**30))
     _, family, size = name.split(".") if name.count(".") == 2 else ("", "", "")
-    if family not in _FAMILIES or not size.endswith("large"):
+    if family not in _FAMILIES or not size.endswith(("large", "medium")):
         return None
     times = size.removesuffix("xlarge")
-    cores = 2 if size == "large" else 4 * int(times or 1)
+    cores = {"medium": 1, "large": 2}.get(size) or 4 * int(times or 1)
     return Instance(name, cores, int(cores * _FAMILIES[family] * 2**30))
 
 

@@ -128,6 +128,9 @@ def check_data(region: Region, container: Mapping[str, Any]) -> None:
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     if source is None:
         return
+    for member in ("HubAccessConfig", "ManifestS3Uri", "ETag", "ManifestEtag"):
+        if member in source:
+            raise invalid(f"ModelDataSource: {member} is not emulated by the offline cloud")
     url, compressed = source["S3Uri"], source["CompressionType"] == "Gzip"
     if source["S3DataType"] == "S3Prefix" and not url.endswith("/"):
         raise invalid(f"S3Uri {url} with S3DataType S3Prefix must end with a forward slash (/).")

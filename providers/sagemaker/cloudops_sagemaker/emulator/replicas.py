@@ -50,12 +50,14 @@ class Health:
         slow: seconds of the offline clock before which it is not ready (a fault).
         unhealthy: whether its health checks fail whatever it answers (a fault).
         memory: bytes that its processes may take; None: no limit.
+        struck: whether the health check fails that would now have succeeded (a fault); asked at each.
     """
 
     timeout: float
     slow: float = 0.0
     unhealthy: bool = False
     memory: int | None = None
+    struck: Callable[[], bool] = lambda: False
 
 
 class Unreachable(Exception):
@@ -227,6 +229,8 @@ class Replica:
             if self._shim.poll() is not None:
                 return False
             healthy = not self._health.unhealthy and self._ping()
+            if healthy and self._health.struck():
+                return self._is_struck()
             late = self._clock.now() - begun
             if healthy and late >= self._health.slow:
                 self.setup_time = time.monotonic() - real
@@ -253,6 +257,9 @@ class Replica:
             self._doubted.clear()
             due = time.monotonic() + _PING_PERIOD
             if self._ping():
+                if self._health.struck():
+                    self._is_struck()
+                    return
                 failures = 0
                 self._set("ready")
             elif not self.open:  # one that answers requests may be too busy for a ping
@@ -260,9 +267,18 @@ class Replica:
             if failures >= _PING_FAILURES:
                 return
 
+    def _is_struck(self) -> bool:
+        """Take it out of service, to be started anew; always False."""
+        self._tell("[offline] its health checks fail, as the offline cloud was told to have them")
+        self._set("starting", "its health checks fail")
+        return False
+
     def _too_large(self) -> bool:
         limit, pid = self._health.memory, self.pid
-        return limit is not None and pid is not None and tree_memory(descendants(pid), limit) > limit
+        if limit is None or pid is None or (used := tree_memory(descendants(pid), limit)) <= limit:
+            return False
+        self._tell(f"[offline] out of memory: used {used >> 20} MB of {limit >> 20} MB; the container is started anew")
+        return True
 
     def _ping(self) -> bool:
         try:

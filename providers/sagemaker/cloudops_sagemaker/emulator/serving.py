@@ -6,14 +6,16 @@ import os
 import shutil
 import tarfile
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudops.engine.limits import choose_cores, thread_variables
 from cloudops.engine.service_shim import Task
 
-from . import aws, images
+from . import aws, effects, images
 from .containers import Container, launch
 from .fleets import Blueprint, FleetFailed
 from .replicas import Health
@@ -36,6 +38,10 @@ class Served:
         container: as CreateModel has it.
         role: whose credentials it has.
         env: variables over the container's own.
+        cpus: cores of this machine that an instance may use; None: all.
+        unused: what has no effect here, to be told in the log.
+        isolated: whether containers get neither proxy nor credentials.
+        download: seconds of the offline clock that the model's data may take; None: no limit.
     """
 
     region: Region
@@ -43,6 +49,10 @@ class Served:
     container: Mapping[str, Any]
     role: str
     env: Mapping[str, str]
+    cpus: float | None = None
+    unused: Sequence[str] = ()
+    isolated: bool = False
+    download: float | None = None
 
     def blueprint(self, folder: Path, health: Health, *, spread: bool = False, alone: bool = False) -> Blueprint:
         """What each of its instances is made of.
@@ -66,6 +76,8 @@ class Served:
         if not container.root.exists():
             container.create(["model"])
             shared.place(container.ml)
+            with (folder / "container.log").open("a", encoding="utf-8") as log:
+                log.writelines(f"{time.time():.6f} {line}\n" for line in (image.told(), *effects.lines(self.unused)))
         entry = container.entry(self._argv(image, container), self._variables(port, shared))
         folder.mkdir(parents=True, exist_ok=True)
         return Task(
@@ -73,6 +85,7 @@ class Served:
             env={"PYTHONUNBUFFERED": "1"},
             cwd=None,
             log=str(folder / "container.log"),
+            cores=choose_cores(self.cpus)[0],
             tied=True,
         )
 
@@ -85,23 +98,30 @@ class Served:
 
     def _variables(self, port: int, shared: _Shared) -> dict[str, str]:
         region = self.region
-        credentials = aws.assume(region, self.role, self.what)
         own = dict(self.container.get("Environment", {})) | dict(self.env)
         if shared.code:
             own["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/code"
         return {
-            **region.surroundings.network,
-            "AWS_ACCESS_KEY_ID": credentials.key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret,
-            "AWS_SESSION_TOKEN": credentials.token,
+            **({} if self.isolated else self._access()),
             "AWS_REGION": region.name,
             "AWS_DEFAULT_REGION": region.name,
             "SAGEMAKER_REGION": region.name,
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": "/opt/ml",
+            **thread_variables(self.cpus),
             **own,
             # Containers share this machine's ports, so 8080 can be nobody's.
             "SAGEMAKER_BIND_TO_PORT": str(port),
+        }
+
+    def _access(self) -> dict[str, str]:
+        """The way to the network, and the role's credentials."""
+        credentials = aws.assume(self.region, self.role, self.what)
+        return {
+            **self.region.surroundings.network,
+            "AWS_ACCESS_KEY_ID": credentials.key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret,
+            "AWS_SESSION_TOKEN": credentials.token,
         }
 
 
@@ -114,7 +134,7 @@ class _Shared:
     """What all instances have in common: the artifact, fetched and unpacked once."""
 
     def __init__(self, served: Served, folder: Path) -> None:
-        self._served, self._folder = served, folder
+        self._served, self._folder, self._begun = served, folder, 0.0
         submit = {**served.container.get("Environment", {}), **served.env}.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
         self.code = submit if submit.startswith("s3://") else ""
 
@@ -124,6 +144,7 @@ class _Shared:
         Raises:
             FleetFailed: it is not there or no archive.
         """
+        self._begun = self._served.region.clock.now()
         model = self._folder / "model"
         model.mkdir(parents=True, exist_ok=True)
         container = self._served.container
@@ -157,8 +178,17 @@ class _Shared:
         for one in objects:
             name = one.key.removeprefix(key).lstrip("/") or key.rpartition("/")[2]
             aws.download(region, one, target / name)
+            self._check_time(url)
             if packed:
                 _unpack(target / name, target, url)
+
+    def _check_time(self, url: str) -> None:
+        limit = self._served.download
+        if limit is not None and self._served.region.clock.now() - self._begun > limit:
+            raise FleetFailed(
+                f'Failed to download model data for container "container_1" from URL "{url}" in {limit:g} s: please '
+                "increase ModelDataDownloadTimeoutInSeconds."
+            )
 
 
 def _unpack(archive: Path, target: Path, url: str) -> None:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
+from . import warm_pools
 from .keeping import on_restore
 from .listing import page
 from .operations import ServiceError, invalid, operation
 from .region import Record
 from .tags import tags_of
-from .training_job import KIND, SUBJECT, TrainingJob, enter
+from .training_job import KIND, SUBJECT, TrainingJob
 from .training_request import check_request
+from .training_states import enter
 
 if TYPE_CHECKING:
     from .region import Region
@@ -47,6 +49,7 @@ _SUMMARY = (
     "LastModifiedTime",
     "TrainingJobStatus",
     "SecondaryStatus",
+    "WarmPoolStatus",
 )
 
 
@@ -63,6 +66,8 @@ def create(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     record.live = TrainingJob(region, record, params)
     with region.lock:
         _check_name(region, name, arn)
+        if warm_pools.join(region, record, params):
+            record.live.take_over()
         region.add(record, tags)
     region.site.drive(record.live.run)
     return {"TrainingJobArn": arn}
@@ -74,6 +79,7 @@ def describe(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     record = _existing(region, params)
     unknown = region.faults.take({FaultKind.UNKNOWN_STATE}, SUBJECT, record.name)
     with region.lock:
+        warm_pools.refresh(region, record)
         described = {**record.described, "SecondaryStatusTransitions": _copied(record)}
     if unknown is not None:
         described |= {"TrainingJobStatus": "Hibernating", "SecondaryStatus": "Hibernating"}
@@ -83,10 +89,15 @@ def describe(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
 @operation("ListTrainingJobs")
 def list_jobs(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     """ListTrainingJobs."""
-    if "WarmPoolStatusEquals" in params or "TrainingPlanArnEquals" in params:
-        return {"TrainingJobSummaries": []}  # there is none with a warm pool or a plan
+    if "TrainingPlanArnEquals" in params:
+        return {"TrainingJobSummaries": []}  # there is none with a plan
     with region.lock:
-        found, token = page(region.all(KIND), params, members=_MEMBERS)
+        records = region.all(KIND)
+        for one in records:
+            warm_pools.refresh(region, one)
+        if pool := params.get("WarmPoolStatusEquals"):
+            records = [one for one in records if one.described.get("WarmPoolStatus", {}).get("Status") == pool]
+        found, token = page(records, params, members=_MEMBERS)
         jobs = [{name: one.described[name] for name in _SUMMARY if name in one.described} for one in found]
     return {"TrainingJobSummaries": jobs, **({"NextToken": token} if token else {})}
 
@@ -106,10 +117,14 @@ def stop(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
 
 @operation("UpdateTrainingJob")
 def update(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
-    """UpdateTrainingJob: profiler and debugger are not emulated, nor are warm pools."""
-    _existing(region, params)
-    given = sorted(set(params) - {"TrainingJobName"})
-    raise invalid(f"Not emulated by the offline cloud: UpdateTrainingJob with {', '.join(given) or 'nothing to do'}.")
+    """UpdateTrainingJob, of how long a warm pool is kept; profiler and debugger are not emulated."""
+    record = _existing(region, params)
+    given = sorted(set(params) - {"TrainingJobName", "ResourceConfig"})
+    if given or "ResourceConfig" not in params:
+        what = ", ".join(given) or "nothing to do"
+        raise invalid(f"Not emulated by the offline cloud: UpdateTrainingJob with {what}.")
+    warm_pools.change(region, record, params["ResourceConfig"]["KeepAlivePeriodInSeconds"])
+    return {"TrainingJobArn": record.described["TrainingJobArn"]}
 
 
 @operation("DeleteTrainingJob")
@@ -119,6 +134,13 @@ def delete(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     with region.lock:
         if record.live is not None:
             raise ServiceError("ResourceInUse", f"Training job {record.name} is in use: stop it before it is deleted")
+        warm_pools.refresh(region, record)
+        if warm_pools.available(record):
+            raise ServiceError(
+                "ResourceInUse",
+                f"Training job {record.name} retains an Available warm pool: terminate it (UpdateTrainingJob with a "
+                "KeepAlivePeriodInSeconds of 0) before the job is deleted",
+            )
         region.remove(KIND, record.name)
     return {}
 
@@ -134,6 +156,7 @@ def search(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     with region.lock:
         found = []
         for record in region.all(KIND):
+            warm_pools.refresh(region, record)
             tags = region.tags(region.arn(KIND, record.name)) or {}
             if matches(record.described, tags, params.get("SearchExpression", {})):
                 found.append(record)
@@ -151,6 +174,7 @@ def _restored(region: Region, record: Record) -> None:
         reason = "InternalServerError: the offline cloud was closed before the job had ended"
         enter(record.described, "Failed", reason, region.clock.now(), "Failed")
         record.described["FailureReason"] = reason
+        warm_pools.leave(region, record, keep=False)
 
 
 def _completed(params: Mapping[str, Any]) -> dict[str, Any]:

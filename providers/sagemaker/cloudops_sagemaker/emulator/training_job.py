@@ -7,17 +7,18 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudops.engine.folders import remove
 from cloudops.offline.faults import FaultKind
 
+from . import warm_pools
 from .training_channels import DownloadError
 from .training_machines import Machines
 from .training_outputs import UploadError, artifact_uri, upload_artifacts
 from .training_run import GRACE, Exit, Run
+from .training_states import MESSAGES, End, enter
 
 if TYPE_CHECKING:
     from .region import Record, Region
@@ -30,34 +31,9 @@ _LAUNCH, _PREPARE = 0.2, 0.1
 _CHECKPOINT_PERIOD = 1.0
 _FAILURE_LIMIT = 1024
 
-_MESSAGES = {
-    "Starting": "Preparing the instances for training",
-    "Pending": "Training job waiting for capacity",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Interrupted": "Training job interrupted",
-    "Restarting": "Restarting the training job",
-    "Stopping": "Stopping the training job",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
-}
 _NO_CAPACITY = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
 )
-
-
-@dataclass(frozen=True)
-class End:
-    """How a job ended: its last status and secondary status, why it failed, and whether the service is to blame."""
-
-    status: str
-    secondary: str
-    reason: str = ""
-    retryable: bool = False
 
 
 _STOPPED = End("Stopped", "Stopped")
@@ -83,6 +59,13 @@ class TrainingJob:
         self._killed = threading.Event()
         self._attempt = 0
         self._trained = 0.0
+        self._machines = self._new_machines()
+        #: Whether it has instances: those that it has launched, or a warm pool's.
+        self._launched = False
+
+    def take_over(self) -> None:
+        """Have it run on the instances of a warm pool."""
+        self._launched = True
 
     def stop(self) -> None:
         """Have it stop: its processes may save their work, and what they leave is kept."""
@@ -103,9 +86,12 @@ class TrainingJob:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"InternalServerError: the offline cloud failed: {type(error).__name__}: {error} "
             end = End("Failed", "Failed", f"{text}({Path(where.filename).name}, line {where.lineno})")
+        keep = self._launched and warm_pools.kept(self.record, end.status, end.reason)
         with contextlib.suppress(OSError):
+            if keep:
+                self._machines.save_cache()
             remove(self.folder)
-        self._finish(end)
+        self._finish(end, keep=keep)
 
     @property
     def spot(self) -> bool:
@@ -120,10 +106,12 @@ class TrainingJob:
             end = self._capacity() or self._start() or self._train()
             if end is None:
                 self._enter("Interrupted")
+                self._launched = False
                 if not self._pause(_PREPARE):
                     return self._stopped()
             elif end.retryable and retries:
                 retries -= 1
+                self._launched = False
             else:
                 return end
             self._enter("Restarting")
@@ -136,7 +124,7 @@ class TrainingJob:
 
     def _capacity(self) -> End | None:
         """Wait for machines; an end where none are found."""
-        while (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
+        while not self._launched and (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
             message = "Insufficient capacity error from EC2 while launching instances, retrying!"
             self._enter("Starting", message)
             left = self._wait_left()
@@ -151,17 +139,22 @@ class TrainingJob:
     def _start(self) -> End | None:
         """Launch the machines and download what the job needs."""
         self._enter("Starting")
-        if not self._pause(_LAUNCH):
+        if not self._launched and not self._pause(_LAUNCH):
             return self._stopped()
+        self._launched = True
         self._enter("Downloading")
         self._attempt += 1
-        self._machines = Machines(self.region, self.name, self.params, self.folder / str(self._attempt))
+        self._machines = self._new_machines()
         try:
             self._machines.prepare()
         except (DownloadError, OSError) as error:
             return End("Failed", "Failed", f"ClientError: {error}"[:_FAILURE_LIMIT])
         self._enter("Downloading", "Downloading the training image")
         return None if self._pause(_PREPARE) else self._stopped()
+
+    def _new_machines(self) -> Machines:
+        folder, cache = self.folder / str(self._attempt), warm_pools.cache(self.record)
+        return Machines(self.region, self.name, self.params, folder, cache)
 
     def _train(self) -> End | None:
         """Run the job's program and upload what it leaves; None where the machine was taken away."""
@@ -271,12 +264,12 @@ class TrainingJob:
             described = self.record.described
             if described["TrainingJobStatus"] == "Stopping" and status == "InProgress":
                 return
-            enter(described, secondary, message or _MESSAGES[secondary], self._clock.now(), status)
+            enter(described, secondary, message or MESSAGES[secondary], self._clock.now(), status)
 
-    def _finish(self, end: End) -> None:
+    def _finish(self, end: End, *, keep: bool) -> None:
         with self.region.lock:
             described, now = self.record.described, self._clock.now()
-            enter(described, end.secondary, end.reason or _MESSAGES[end.secondary], now, end.status)
+            enter(described, end.secondary, end.reason or MESSAGES[end.secondary], now, end.status)
             described["SecondaryStatusTransitions"][-1]["EndTime"] = now
             described["TrainingEndTime"] = now
             if end.reason:
@@ -284,6 +277,7 @@ class TrainingJob:
             if "TrainingStartTime" in described:
                 described["TrainingTimeInSeconds"] = round(now - described["TrainingStartTime"])
                 described["BillableTimeInSeconds"] = max(1, round(self._trained))
+            warm_pools.leave(self.region, self.record, keep=keep)
             self.record.live = None
 
     # Waiting
@@ -305,16 +299,3 @@ class TrainingJob:
 
     def _fault(self, kind: FaultKind) -> Any:
         return self.region.faults.take({kind}, SUBJECT, self.name)
-
-
-def enter(described: dict[str, Any], secondary: str, message: str, now: float, status: str) -> None:
-    """Note a transition in what Describe answers."""
-    transitions = described["SecondaryStatusTransitions"]
-    if transitions and transitions[-1]["Status"] == secondary:
-        transitions[-1]["StatusMessage"] = message
-    else:
-        if transitions:
-            transitions[-1]["EndTime"] = now
-        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
-    described["TrainingJobStatus"], described["SecondaryStatus"] = status, secondary
-    described["LastModifiedTime"] = now

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import aws
+from . import aws, warm_pools
 from .images import Image, find
 from .instances import check_instance
 from .operations import invalid
@@ -28,7 +28,14 @@ _NOT_EMULATED = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
-_RESOURCES_NOT_EMULATED = ("InstanceGroups", "TrainingPlanArn", "InstancePlacementConfig", "KeepAlivePeriodInSeconds")
+_RESOURCES_NOT_EMULATED = (
+    "InstanceGroups",
+    "TrainingPlanArn",
+    "InstancePlacementConfig",
+    "InstancePreferences",
+    "SelectedInstanceType",
+    "SelectedInstanceCount",
+)
 _ALGORITHM_NOT_EMULATED = ("AlgorithmName", "TrainingImageConfig")
 _RUNNING = ("InProgress", "Stopping")
 
@@ -49,6 +56,7 @@ def check_request(region: Region, params: Mapping[str, Any]) -> None:
     kind, count = resources["InstanceType"], resources["InstanceCount"]
     what = "spot training job" if params.get("EnableManagedSpotTraining") else "training job"
     check_instance(kind, count, what, _in_use(region, kind))
+    warm_pools.check(region, params)
 
 
 def _check_emulated(params: Mapping[str, Any]) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.engine import job
 
-from . import aws
-from .containers import Container, launch
+from . import aws, effects
+from .containers import ML, Container, launch
 from .instances import instance
 from .reaper import kill_job
 from .sinks import LogTail, log_stream, put_metrics
 from .usage import Usage
+from .warm_pools import CACHE, CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from .region import Region
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 #: Seconds of the offline clock between SIGTERM and SIGKILL.
 GRACE = 120.0
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-#: Lines of these begin a job's log where they say something that has no effect here.
-_WITHOUT_EFFECT = ("VpcConfig", "EnableInterContainerTrafficEncryption", "InfraCheckConfig")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Run:
     def __init__(self, region: Region, name: str, params: Mapping[str, Any], machines: Machines) -> None:
         self._region, self._name, self._params = region, name, params
         self._containers, self._image = machines.containers, machines.image
-        self._directory = machines.folder / "job"
+        self._directory, self._pooled = machines.folder / "job", machines.pooled
         self._tails = [LogTail(self._directory / "logs" / f"rank-{rank}.log") for rank in range(len(self._containers))]
         self._streams: list[Any] = []
         definitions = params["AlgorithmSpecification"].get("MetricDefinitions", [])
@@ -136,6 +135,8 @@ class Run:
             "CURRENT_HOST": container.host,
             "DMLC_INTERFACE": "lo",
         }
+        if self._pooled:
+            own[CACHE_VARIABLE] = f"{ML}/{CACHE}"
         if not self._isolated:
             role = aws.assume(self._region, self._params["RoleArn"], f"SageMaker-{self._name}"[:64])
             own |= {
@@ -147,12 +148,8 @@ class Run:
         return {**own, **self._params.get("Environment", {})}
 
     def _preface(self) -> list[str]:
-        unused = [name for name in _WITHOUT_EFFECT if self._params.get(name)]
-        if self._params["ResourceConfig"].get("VolumeKmsKeyId"):
-            unused.append("VolumeKmsKeyId")
-        if self._isolated and (len(self._containers) > 1 or not self._containers[0].literal):
-            unused.append("EnableNetworkIsolation (but for proxy and credentials, which are not there)")
-        return [self._image.told(), *([f"[offline] without effect here: {', '.join(unused)}"] if unused else [])]
+        isolated = len(self._containers) == 1 and self._containers[0].literal
+        return [self._image.told(), *effects.lines(effects.of_training(self._params, isolated=isolated))]
 
     def _deliver(self) -> bool:
         """Deliver what was said; True where there was something."""

@@ -8,13 +8,15 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudops.offline.faults import FaultKind
 
-from . import aws, models
+from . import aws, effects, models
 from .exchange import TimedOut, exchange
 from .fleets import Fleet, FleetFailed
+from .instances import check_instance
 from .operations import ServiceError
 from .replicas import Health, Unreachable
 from .serving import Served
@@ -106,10 +108,14 @@ class TransformJob:
         region, described = self._region, self._model.described
         env = {**self._request.get("Environment", {}), "SAGEMAKER_BATCH": "true"}
         container = models.container_of(self._model)
-        served = Served(region, self._record.name, container, described["ExecutionRoleArn"], env)
+        size = check_instance(self._request["TransformResources"]["InstanceType"], 0, "transform job")
+        served = Served(region, self._record.name, container, described["ExecutionRoleArn"], env, size.cores)
+        served = replace(
+            served, unused=effects.of_transform(self._request, described), isolated=effects.isolates({}, described)
+        )
         slow = region.faults.take([FaultKind.SLOW_START], SUBJECT, self._record.name)
         unhealthy = region.faults.take([FaultKind.UNHEALTHY], SUBJECT, self._record.name)
-        health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None)
+        health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None, size.memory)
         folder = region.folder / "transforms" / self._record.name
         draw = random.Random(region.faults.seed)
         return Fleet("transform", served.blueprint(folder, health), region.clock, draw)
@@ -121,12 +127,18 @@ class TransformJob:
             f"MaxConcurrentTransforms={max(request['MaxConcurrentTransforms'], 1)}, "
             f"MaxPayloadInMB={request['MaxPayloadInMB']}, BatchStrategy={request.get('BatchStrategy', 'None')}"
         )
+        partial = self._region.faults.take([FaultKind.PARTIAL_UPLOAD], SUBJECT, self._record.name) is not None
         with ThreadPoolExecutor(at_once) as pool:
-            for source in found:
+            for source in found[: len(found) // 2] if partial else found:
                 if self._stopped.is_set():
                     return
                 self._object(fleet, pool, source)
                 self._collect()
+        if partial:
+            raise DataError(
+                "InternalServerError: We encountered an internal error. Please try again. (the offline cloud was told "
+                "to upload in part)"
+            )
 
     def _object(self, fleet: Fleet, pool: ThreadPoolExecutor, source: Source) -> None:
         request = self._request
@@ -139,7 +151,8 @@ class TransformJob:
         if self._stopped.is_set():
             return
         try:
-            aws.write(self._region, f"{output['S3OutputPath'].rstrip('/')}/{source.name}.out", answers)
+            uri = f"{output['S3OutputPath'].rstrip('/')}/{source.name}.out"
+            aws.write(self._region, uri, answers, output.get("KmsKeyId"))
         except FileNotFoundError as error:
             raise DataError(f"ClientError: the output cannot be written: {error}") from error
 

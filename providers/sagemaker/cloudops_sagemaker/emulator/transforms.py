@@ -8,6 +8,7 @@ from typing import Any
 from cloudops.offline.faults import FaultKind
 
 from . import models
+from .instances import check_instance
 from .keeping import on_restore
 from .operations import ServiceError, invalid, operation
 from .region import Record, Region
@@ -33,6 +34,8 @@ def create_transform_job(region: Region, params: dict[str, Any]) -> Mapping[str,
     name, arn = params["TransformJobName"], region.arn(KIND, params["TransformJobName"])
     request = completed(params)
     model = models.existing(region, params["ModelName"])
+    resources = params["TransformResources"]
+    check_instance(resources["InstanceType"], resources["InstanceCount"], "transform job", _in_use(region, resources))
     with region.lock:
         if region.find(KIND, name):
             raise ServiceError(
@@ -92,6 +95,12 @@ def restore(region: Region, record: Record) -> None:
     if described["TransformJobStatus"] in ("InProgress", "Stopping"):
         described |= {"TransformJobStatus": "Failed", "TransformEndTime": region.clock.now()}
         described["FailureReason"] = "InternalServerError: the offline cloud was ended while the job ran"
+
+
+def _in_use(region: Region, resources: Mapping[str, Any]) -> int:
+    """Instances of a type that transform jobs use now."""
+    running = [one.described["TransformResources"] for one in region.all(KIND) if one.live is not None]
+    return sum(one["InstanceCount"] for one in running if one["InstanceType"] == resources["InstanceType"])
 
 
 def _existing(region: Region, params: Mapping[str, Any]) -> Record:
