@@ -38,7 +38,7 @@ def _server_options(function: Function) -> Function:
             "emulators",
             metavar="MODULE:CLASS",
             multiple=True,
-            help="An emulator that no installed provider brings.",
+            help="An emulator that no installed provider brings, or that goes before it.",
         ),
         click.option("--port", metavar="N", type=int, default=0, help="Of the proxy.  [default: a free one]"),
     ]

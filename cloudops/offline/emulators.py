@@ -125,7 +125,7 @@ def installed() -> tuple[list[Kind], list[str]]:
 
 
 def named(path: str) -> Kind:
-    """The emulator that ``path`` (``module:Class``) names, which no installed provider brings.
+    """The emulator that ``path`` (``module:Class``) names, which no installed provider brings, or that goes before it.
 
     Raises:
         ConfigError: it cannot be imported, or is none.

@@ -63,8 +63,8 @@ class Server:
         self.faults = Faults(settings.seed)
         self.authority = Authority(folder / "ca")
         self._token = secrets.token_urlsafe(32)
-        kinds, self.problems = installed()
-        kinds += [named(path) for path in settings.emulators]
+        ours, self.problems = installed()
+        kinds = [named(path) for path in settings.emulators] + ours
         self.direct = indexes.hosts(os.environ)
         egress = Egress()
         about = {"settings": settings.to_json(), "pid": os.getpid(), "direct": self.direct, "problems": self.problems}

@@ -22,7 +22,7 @@ class Settings:
         speed: seconds of the offline clock in one second of the machine's.
         seed: of the faults that happen with a probability.
         images: pattern of a container image to the Python interpreter that stands for it.
-        emulators: ``module:Class`` of emulators that no installed provider brings.
+        emulators: ``module:Class`` of emulators that no installed provider brings, or that goes before it.
     """
 
     data: str = ""

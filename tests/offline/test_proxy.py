@@ -156,12 +156,12 @@ def test_another_host_is_refused_and_listed(cloud: OfflineCloud) -> None:
         with pytest.raises(OSError, match="403"):
             urllib.request.urlopen("https://pypi.example/simple")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen("http://169.254.169.254/latest/meta-data")
-    assert b"169.254.169.254 is refused: no offline cloud answers for it" in refused.value.read()
+        urllib.request.urlopen("http://100.100.100.200/latest/meta-data")
+    assert b"100.100.100.200 is refused: no offline cloud answers for it" in refused.value.read()
     found = cloud.egress()
     assert [(one["host"], one["port"], one["count"]) for one in found] == [
         ("pypi.example", 443, 2),
-        ("169.254.169.254", 80, 1),
+        ("100.100.100.200", 80, 1),
     ]
     assert time.time() - 60 < found[0]["first"] < found[0]["last"] <= time.time()
     cloud.reset()

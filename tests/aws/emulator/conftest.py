@@ -1,23 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from .rig import Rig
 
 
-@pytest.fixture(scope="session")
-def _shared(tmp_path_factory):
-    rig = Rig(tmp_path_factory.mktemp("sagemaker"))
-    yield rig
-    rig.close()
+@pytest.fixture(scope="module")
+def _current(tmp_path_factory) -> Iterator[Callable[[], Rig]]:
+    """The emulator of these tests. moto's state is one for the process: where a test had another emulator, a new one."""
+    made: list[Rig] = []
+
+    def current() -> Rig:
+        if not made or not any(one["Name"] == "data" for one in made[-1].s3.list_buckets()["Buckets"]):
+            made.append(Rig(tmp_path_factory.mktemp("sagemaker")))
+        return made[-1]
+
+    yield current
+    for rig in made:
+        rig.close()
 
 
 @pytest.fixture
-def rig(_shared):
-    """The emulator of this run; what a test leaves of faults is taken back."""
-    if "data" not in {
-        one["Name"] for one in _shared.s3.list_buckets()["Buckets"]
-    }:  # moto's state is one for the process: a test had a rig of its own
-        _shared.s3.create_bucket(Bucket="data")
-    yield _shared
-    _shared.faults.clear()
+def rig(_current: Callable[[], Rig]) -> Iterator[Rig]:
+    """The emulator; what a test leaves of faults is taken back."""
+    found = _current()
+    yield found
+    found.faults.clear()
