@@ -82,7 +82,7 @@ class Server:
             clock=self.clock,
             control=control,
         )
-        environments = [found for kind in kinds if (found := self._environment(kind)) is not None]
+        environments = [found for kind in reversed(kinds) if (found := self._environment(kind)) is not None]
         control.environment = client(
             self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
         )

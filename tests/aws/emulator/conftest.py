@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,16 +10,17 @@ from .rig import Rig
 
 @pytest.fixture(scope="module")
 def _current(tmp_path_factory) -> Iterator[Callable[[], Rig]]:
-    """The emulator of these tests. moto's state is one for the process: where a test had another emulator, a new one."""
-    made: list[Rig] = []
+    """The emulator of these tests: a new one where another test had one, as moto's state is one for the process."""
+    made: list[tuple[Rig, str]] = []
 
     def current() -> Rig:
-        if not made or not any(one["Name"] == "data" for one in made[-1].s3.list_buckets()["Buckets"]):
-            made.append(Rig(tmp_path_factory.mktemp("sagemaker")))
-        return made[-1]
+        if not made or made[-1][1] not in {one["Name"] for one in made[-1][0].s3.list_buckets()["Buckets"]}:
+            made.append((Rig(tmp_path_factory.mktemp("sagemaker")), f"mark-{uuid.uuid4().hex}"))
+            made[-1][0].s3.create_bucket(Bucket=made[-1][1])
+        return made[-1][0]
 
     yield current
-    for rig in made:
+    for rig, _ in made:
         rig.close()
 
 

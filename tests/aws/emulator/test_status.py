@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import json
 
-from .rig import ROLE
+import pytest
+
+from .rig import ROLE, Rig
+
+
+@pytest.fixture
+def rig(tmp_path):
+    """An emulator of its own: alarms go by its clock, and its endpoints by an attendant."""
+    rig = Rig(tmp_path)
+    yield rig
+    rig.emulator.reset()  # moto's services are one for the process: the next one begins without these
+    rig.close()
 
 
 def listed(rig, *names):
