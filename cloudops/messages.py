@@ -245,3 +245,7 @@ class CheckResult:
     ok: bool
     detail: str = ""
     hint: str = ""
+
+
+#: Whatever is submitted.
+Request = JobRequest | BatchRequest | DeployRequest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from .messages import (
     Lineage,
     ModelInfo,
     Plan,
+    Request,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "Provider",
     "ProviderContext",
     "ProviderInfo",
+    "Request",
     "Support",
     "Trainer",
     "attempt_name",
@@ -308,8 +310,13 @@ class Provider(ABC):
         """What works here, every capability listed."""
 
     @abstractmethod
-    def check(self) -> list[CheckResult]:
-        """Whether a run would work: credentials, permissions, quota, disk. Creates nothing."""
+    def check(self, requests: Iterable[Request] = ()) -> list[CheckResult]:
+        """Whether a run would work: credentials, permissions, quota, disk. Creates nothing.
+
+        Args:
+            requests: what a run of the project would submit, made while it is iterated over: to be looked at once the
+                provider is known to answer.
+        """
 
     def close(self) -> None:  # noqa: B027 - most providers hold nothing
         """Release connections."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import references
-from .errors import ConfigError, GateFailed, NotFound
+from .errors import CloudopsError, ConfigError, GateFailed, NotFound
 from .events import BeforeDelete, StatusChanged
 from .gate import gate
 from .handles import Endpoint, Job, ModelVersion, attach, handle
@@ -29,7 +30,7 @@ from .submission import Submission
 
 if TYPE_CHECKING:
     from .config import Config
-    from .provider import CheckResult, Provider
+    from .provider import CheckResult, Provider, Request
     from .refs import Status
     from .specs import BatchSpec, DeploySpec, EvaluateSpec, MonitorSpec, PrepareSpec, StepSpec, TrainSpec
     from .watch import Watched
@@ -71,8 +72,24 @@ class Session:
         return self.provider.capabilities()
 
     def check(self) -> list[CheckResult]:
-        """Whether a run would work; creates nothing."""
-        return self.provider.check()
+        """Whether a run would work, the project's own steps included as far as they can be known; creates nothing."""
+        return self.provider.check(self._requests())
+
+    def _requests(self) -> Iterator[Request]:
+        """What a run would submit; what is wrong with a step is :meth:`validate`'s business."""
+        for step in STEPS[:-1]:
+            if (spec := self._steps.configured(step)) is not None:
+                with suppress(CloudopsError):
+                    yield self._request(step, spec)
+
+    def _request(self, step: str, spec: Any) -> Request:
+        with self._steps.located():
+            if step == "deploy":
+                return self._steps.deploy_request(spec, planning=True)
+            if step == "batch":
+                return self._steps.batch_request(spec, planning=True)
+            self._preflight.job(step, spec)
+            return self._steps.request(step, spec, planning=True)
 
     def validate(self, steps: Sequence[str] = STEPS, *, model: str | None = None) -> list[str]:
         """Check steps of the project file against the provider, its machines included; raises for the first problem.

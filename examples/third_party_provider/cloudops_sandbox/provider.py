@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cloudops.provider import Capability, CheckResult, Provider, ProviderContext, Support
+from cloudops.provider import Capability, CheckResult, Provider, ProviderContext, Request, Support
 
 from .deployer import SandboxDeployer
 from .monitor import SandboxMonitor
@@ -50,7 +50,7 @@ class SandboxProvider(Provider):
         """See :mod:`.options`."""
         return capabilities()
 
-    def check(self) -> list[CheckResult]:
+    def check(self, requests: Iterable[Request] = ()) -> list[CheckResult]:
         """Whether the folder can be written to; creates nothing."""
         there = next(path for path in (self._base, *self._base.parents) if path.exists())
         return [CheckResult("folder", os.access(there, os.W_OK), str(self._base), "choose another folder")]

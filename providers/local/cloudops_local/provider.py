@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,7 @@ from cloudops.provider import (
     Plan,
     Provider,
     ProviderContext,
+    Request,
     Support,
     Trainer,
 )
@@ -76,7 +77,7 @@ class LocalProvider(Provider):
 
         return capabilities()
 
-    def check(self) -> list[CheckResult]:
+    def check(self, requests: Iterable[Request] = ()) -> list[CheckResult]:
         """The interpreter, the machine, the disk and the index."""
         from . import machine
 

@@ -109,6 +109,9 @@ CALLS: Mapping[str, Need] = {
     "logs:FilterLogEvents": _need("logs:FilterLogEvents", _LOGS),
     "logs:DeleteLogGroup": _need("logs:DeleteLogGroup", _LOGS),
     "logs:DeleteLogStream": _need("logs:DeleteLogStream", _LOGS),
+    "service-quotas:ListServiceQuotas": _need(
+        "servicequotas:ListServiceQuotas", _ANY, optional="`cloudops check` then knows no quotas"
+    ),
     "cloudwatch:GetMetricData": _need("cloudwatch:GetMetricData", _ANY),
     "cloudwatch:PutMetricAlarm": _need("cloudwatch:PutMetricAlarm", _ALARM, optional="deployments without a canary"),
     "cloudwatch:DeleteAlarms": _need("cloudwatch:DeleteAlarms", _ALARM),

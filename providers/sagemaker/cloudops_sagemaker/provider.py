@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from cloudops.provider import Capability, CheckResult, Provider, ProviderContext, Support
+from cloudops.provider import Capability, CheckResult, Provider, ProviderContext, Request, Support
 
 from .client import Client
 from .deployer import SageMakerDeployer
@@ -50,11 +50,11 @@ class SageMakerProvider(Provider):
 
         return capabilities()
 
-    def check(self) -> list[CheckResult]:
+    def check(self, requests: Iterable[Request] = ()) -> list[CheckResult]:
         """Credentials, region, role, bucket, images."""
         from .check import check
 
-        return check(self._client)
+        return check(self._client, requests)
 
     def close(self) -> None:
         """Release connections."""

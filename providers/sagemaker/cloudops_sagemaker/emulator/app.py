@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import refusals
+from . import refusals, service_quotas
 from .identify import Call, body_of, identify, model
 from .moto_apps import MotoApps
 from .operations import NotOurs, ServiceError, handler
@@ -57,6 +57,8 @@ class Application:
                 if runtime is None:
                     raise NotImplementedError  # what moto answers is made up
                 return runtime(self._site.region(call.region), call, environ, start)
+            if call.service == "service-quotas":
+                return _answered(service_quotas.answer(call.operation, _parameters(body_of(environ))), start)
             return self._moto(call, environ, start)
         except ServiceError as error:
             return refusals.answer(call, Refusal(error.code, error.message, error.status, error.members), start)
@@ -96,12 +98,10 @@ class Application:
         if function is None:
             return self._moto(call, environ, start_response)
         try:
-            body = json.dumps(dict(function(self._site.region(call.region), params))).encode()
+            found = function(self._site.region(call.region), params)
         except NotOurs:
             return self._moto(call, environ, start_response)
-        headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
-        start_response("200 OK", [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))])
-        return [body]
+        return _answered(found, start_response)
 
     def _noting(self, call: Call, start_response: StartResponse) -> StartResponse:
         """``start_response``, with the status noted once it is known."""
@@ -125,6 +125,13 @@ class Application:
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         return start
+
+
+def _answered(found: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    body = json.dumps(dict(found)).encode()
+    headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+    start_response("200 OK", [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))])
+    return [body]
 
 
 def _parameters(body: bytes) -> dict[str, Any]:

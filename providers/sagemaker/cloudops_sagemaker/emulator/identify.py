@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 #: Names in signatures that differ from botocore's names of the services.
-_SERVICES = {"monitoring": "cloudwatch", "ecr": "ecr", "execute-api": "apigatewaymanagementapi"}
+_SERVICES = {
+    "monitoring": "cloudwatch",
+    "ecr": "ecr",
+    "execute-api": "apigatewaymanagementapi",
+    "servicequotas": "service-quotas",
+}
 _HOST = re.compile(r"(?P<rest>.*?)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$")
 _BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*?(?:amazonaws\.com(?:\.cn)?)$")
 #: Members that name what a request is about, most telling first, where it is not ``<kind>Name`` of the operation.
