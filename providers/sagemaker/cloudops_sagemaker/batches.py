@@ -109,6 +109,10 @@ class Batches:
         """Whether there is such a batch, and it was begun."""
         return self._described(name) is not None
 
+    def made(self, name: str) -> bool:
+        """Whether there is such a batch, begun or not."""
+        return self._created(name) is not None
+
     def attempts(self, name: str) -> dict[int, str]:
         """The batches of one intent by the number of the try."""
         pattern = names.tries(name)

@@ -13,11 +13,12 @@ from cloudops.errors import Conflict, InvalidRequest, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, scaling, serving
+from . import alarms, scaling, secrets, serving
 from .endpoint_status import endpoint_status, live, phase_of, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
 from .jobs import Where
+from .leftovers import Leftovers
 from .logs import Logs, endpoint_group
 from .names import Layout, Place
 from .serving import ConfigName, Served
@@ -42,6 +43,7 @@ class SageMakerDeployer(Deployer):
         self._storage = Storage(client)
         self._endpoints = Endpoints(client)
         self._logs = Logs(client)
+        self._leftovers = Leftovers(client)
         #: Configurations whose scaling was seen to be registered.
         self._scaling: set[str] = set()
         #: Failures, by endpoint and time, of which the log says nothing.
@@ -149,13 +151,12 @@ class SageMakerDeployer(Deployer):
     def _make(self, request: DeployRequest, served: Served, where: Where, name: ConfigName, before: str) -> None:
         """Everything that the endpoint's configuration needs, and the configuration."""
         from . import artifacts
-        from .secrets import put
 
         target = where.layout.endpoint(request.endpoint) / request.version / "model.tar.gz"
         artifacts.build(self._client, self._storage, request, served.requirements, target)
         if request.secrets:
             secret = serving.secret_name(request.endpoint, request.version)
-            put(self._client, secret, request.secrets, request.project)
+            secrets.put(self._client, secret, request.secrets, request.project)
         sagemaker, model = self._client.sagemaker, served.model
         container = {**model["PrimaryContainer"], "ModelDataUrl": target.uri}
         self._endpoints.create(
@@ -196,7 +197,13 @@ class SageMakerDeployer(Deployer):
         if before.scaled:  # its variant is replaced; the new one's is registered once it serves
             scaling.deregister(self._client, endpoint)
             self._scaling.discard(before.text)
-        self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+        try:
+            self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+        except Exception as error:
+            # Another client, or our own call whose answer was lost, has begun this very update.
+            found = self._endpoints.described(endpoint) if is_kind(error, Conflict) else None
+            if found is None or wanted(found).text != config:
+                raise
 
     def _prune(self, endpoint: str, keep: set[str]) -> None:
         """Delete what the endpoint cannot go back to any more; what cannot be deleted now is the next one's."""
@@ -213,14 +220,14 @@ class SageMakerDeployer(Deployer):
         return {str(variant["ModelName"]) for variant in found.get("ProductionVariants", ())}
 
     def _delete_model(self, name: str) -> None:
-        described = self._endpoints.delete_model(name)
+        """Delete a model with its secret and its artifact, which is what tells of a deletion that was cut off."""
+        described = self._endpoints.model(name)
         if described is None:
             return
         container = described["PrimaryContainer"]
         if "CLOUDOPS_SECRET" in container.get("Environment", {}):
-            from .secrets import delete
-
-            delete(self._client, container["Environment"]["CLOUDOPS_SECRET"])
+            secrets.delete(self._client, container["Environment"]["CLOUDOPS_SECRET"])
+        self._endpoints.delete_model(name)
         artifact = Place.parse(container.get("ModelDataUrl", ""))
         if artifact.key.endswith("/model.tar.gz"):
             self._storage.delete_all(Place(artifact.bucket, artifact.key.rpartition("/")[0]))
@@ -328,6 +335,8 @@ class SageMakerDeployer(Deployer):
                 if owner and project in (None, owner):
                     ref = self._client.ref("endpoints", item["EndpointName"])
                     yield Listed(ref, phase_of(item["EndpointStatus"]), seconds(item["CreationTime"]), owner)
+            if project is not None:
+                yield from self._leftovers.endpoints(project, lambda name: self._endpoints.described(name) is not None)
 
     # Changing
 
@@ -424,21 +433,27 @@ class SageMakerDeployer(Deployer):
         with translated("delete", ref):
             described = self._endpoints.described(ref.id)
             configs, models = self._endpoints.configs(ref.id), self._endpoints.models(ref.id)
-            if described is None and not configs and not models:
-                return
-            if any(config.scaled for config in configs):
+            if described is not None and any(config.scaled for config in configs):
                 scaling.deregister(self._client, ref.id)
             if described is not None:
                 self._endpoints.delete(ref.id)
-            places = {self._place(name) for name in models}
-            for config in configs:
-                self._endpoints.delete_config(config.text)
-            for model in models:
-                self._delete_model(model)
-            alarms.delete(self._client, ref.id)
-            for place in places - {None}:
-                self._storage.delete_all(place)  # type: ignore[arg-type]
-            self._logs.remove_group(endpoint_group(ref.id))
+            places = {place for model in models if (place := self._place(model))}
+            places |= self._leftovers.endpoint_folders(ref.id) if described is None else set()
+            if places or configs or models:
+                self._delete_all(ref.id, configs, models, places)
+
+    def _delete_all(self, name: str, configs: list[ConfigName], models: list[str], places: set[Place]) -> None:
+        """Delete what was made for an endpoint that is gone; the folders last, for they tell that there is more."""
+        for config in configs:
+            self._endpoints.delete_config(config.text)
+        alarms.delete(self._client, name)
+        self._logs.remove_group(endpoint_group(name))
+        for model in models:
+            self._delete_model(model)
+        for place in places:
+            for version in filter(serving.VERSION.fullmatch, self._storage.prefixes(place)):
+                secrets.delete(self._client, serving.secret_name(name, version))  # its model was never made
+            self._storage.delete_all(place)
 
     def _place(self, model: str) -> Place | None:
         """Where everything of the endpoint lies, by one of its models: its captured requests, too."""

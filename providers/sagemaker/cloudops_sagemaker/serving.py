@@ -23,6 +23,8 @@ MAIN = "main"
 _ENV_LENGTH, _ENTRIES = 1024, 100
 _STARTUP, _LONGEST_BAKE, _MOST_CANARY = (60, 3600), 3600, 50
 _EXECUTION = (600, 28800)
+#: The name of a version.
+VERSION = re.compile(r"[0-9a-f]{8}")
 _NAME = re.compile(r"(?P<endpoint>.+)-(?:(?P<version>[0-9a-f]{8})-[0-9a-f]{6}(?P<scaled>-scaled)?|split-[0-9a-f]{8})")
 
 
