@@ -38,7 +38,7 @@ class Leftovers:
             if not exists(name):
                 yield Listed(self._client.ref("endpoints", name), Phase.FAILED, None, project)
 
-    def delete_job(self, name: str) -> None:
+    def remove_job(self, name: str) -> None:
         """Delete what a job without a job has left; silent where that is nothing."""
         match = names.any_job(name)
         folder = self._layout(match[0]).job(name) if match else None

@@ -287,7 +287,7 @@ class SageMakerTrainer(Trainer):
         """See :class:`cloudops.provider.Trainer`."""
         with translated("delete", ref):
             if not self._there(ref.id):
-                self._leftovers.delete_job(ref.id)
+                self._leftovers.remove_job(ref.id)
                 return
             if is_batch(ref.id):
                 self._batches.delete(ref)

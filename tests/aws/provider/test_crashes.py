@@ -12,6 +12,7 @@ import boto3
 import botocore.client
 import pytest
 
+from cloudops.errors import AuthError
 from cloudops.handles import Endpoint
 from cloudops.offline import OfflineCloud
 from cloudops.refs import Phase
@@ -163,5 +164,20 @@ def test_lost_answers_of_an_endpoint_s_changes_are_no_failures(cloud: OfflineClo
     assert endpoint.status().traffic == dict.fromkeys(versions, 50.0)
     for call in ("DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"):
         cloud.fault("dropped_after", on=f"sagemaker:{call}")
+    endpoint.delete()
+    assert left() == []
+
+
+def test_scaling_that_was_registered_by_half_is_registered(cloud: OfflineCloud, rig: SageMakerRig) -> None:
+    session = rig.session()
+    endpoint = rig.deploy(session, deployment(session.project))
+    cloud.fault("access_denied", on="application-autoscaling:PutScalingPolicy")
+    session.deploy(deployment(session.project, max_replicas=3))
+    with pytest.raises(AuthError):
+        endpoint.wait(rig.timeout)
+    assert rig.session(root=session.root).endpoint(session.project).status().phase is Phase.READY
+    scaling = boto3.client("application-autoscaling", region_name="us-east-1")
+    policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [policy["PolicyName"] for policy in policies] == [f"cloudops-{session.project}"]
     endpoint.delete()
     assert left() == []
