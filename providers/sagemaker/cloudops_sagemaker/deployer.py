@@ -13,8 +13,8 @@ from cloudops.errors import Conflict, InvalidRequest, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, scaling, secrets, serving
-from .endpoint_status import endpoint_status, live, phase_of, wanted
+from . import alarms, names, scaling, secrets, serving
+from .endpoint_status import endpoint_status, live, phase_of, traffic, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
 from .jobs import Where
@@ -121,7 +121,7 @@ class SageMakerDeployer(Deployer):
         config = live(described)
         if request.spec.traffic.canary is not None and config.endpoint and not config.version:
             text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
-            hint = "give all traffic to one version first: `cloudops traffic`"
+            hint = "give all traffic to one version by `cloudops traffic`, and once more to have it serve alone"
             raise Conflict(text, provider="sagemaker", hint=hint).at("deploy", "traffic", "canary")
         return config.text
 
@@ -346,11 +346,15 @@ class SageMakerDeployer(Deployer):
             described = self._existing(ref)
             serving.check_shares(shares)
             wished = {version: share for version, share in shares.items() if share}
-            variants = self._variants(ref, wished)
             config = live(described)
+            variants = self._variants(ref, config, wished)
             if set(wished) == {config.version}:
                 return
             there = {item["VariantName"] for item in described.get("ProductionVariants", ())}
+            has_all = set(wished) == set(traffic(described))
+            if len(wished) == 1 and has_all:  # the others get nothing, and can go
+                self._alone(ref, described, config, *next(iter(variants.items())))
+                return
             if not config.version and {serving.variant_name(version) for version in wished} <= there:
                 weights = [
                     {"VariantName": name, "DesiredWeight": wished.get(name.removeprefix("v-"), 0.0)} for name in there
@@ -361,19 +365,34 @@ class SageMakerDeployer(Deployer):
                 return
             self._split(ref, described, config, wished, variants)
 
-    def _variants(self, ref: Ref, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-        """How each version is served: its variant in the newest configuration that has it alone.
+    def _variants(self, ref: Ref, before: ConfigName, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """How each version is served: its variant in the live split, or in the newest configuration that has it alone.
 
         Raises:
             InvalidRequest: one of them is not there.
         """
         known = {config.version: config.text for config in reversed(self._endpoints.configs(ref.id)) if config.version}
-        unknown = [version for version in shares if version not in known]
+        served = (self._endpoints.config(before.text) or {}).get("ProductionVariants", ()) if not before.version else ()
+        split = {serving.version_of(variant["VariantName"], before): dict(variant) for variant in served}
+        unknown = [version for version in shares if version not in {**known, **split}]
         if unknown:
             text = f"the endpoint {ref.id} has no version {unknown[0]}"
-            raise InvalidRequest(text, provider="sagemaker", hint=f"there are {', '.join(known) or 'none'}")
-        found = {version: self._endpoints.config(known[version]) for version in shares}
-        return {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
+            hint = f"there are {', '.join({**known, **split}) or 'none'}"
+            raise InvalidRequest(text, provider="sagemaker", hint=hint)
+        found = {version: self._endpoints.config(known[version]) for version in shares if version not in split}
+        alone = {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
+        return {version: split.get(version) or alone[version] for version in shares if version in {**split, **alone}}
+
+    def _alone(
+        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, version: str, variant: dict[str, Any]
+    ) -> None:
+        """Serve one version of a split alone: by its own configuration, or by a new one where that was deleted."""
+        own = next((config.text for config in self._endpoints.configs(ref.id) if config.version == version), "")
+        if not own:
+            own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"]).text
+            only = {**variant, "VariantName": serving.MAIN, "InitialVariantWeight": 1.0}
+            self._make_config(ref, described, before, own, [only])
+        self._update(ref.id, own, before, {})
 
     def _split(
         self,
@@ -387,31 +406,28 @@ class SageMakerDeployer(Deployer):
         if any("ServerlessConfig" in variant for variant in variants.values()):
             raise Conflict("a serverless endpoint has one version only", provider="sagemaker", ref=ref)
         name = ConfigName.split(ref.id, shares, before.text)
-        tags = self._endpoints.tags(described["EndpointArn"])
-        config: dict[str, Any] = {
-            "EndpointConfigName": name.text,
-            "ProductionVariants": [
-                {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
-                for version, share in shares.items()
-            ],
-            "Tags": [
-                {"Key": f"cloudops:{key}", "Value": value}
-                for key, value in {
-                    "project": tags.get("project", ""),
-                    "endpoint": ref.id,
-                    "previous": before.text,
-                }.items()
-            ],
-        }
+        variants_of = [
+            {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
+            for version, share in shares.items()
+        ]
+        self._make_config(ref, described, before, name.text, variants_of)
+        self._update(ref.id, name.text, before, {})
+
+    def _make_config(
+        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, name: str, variants: list[dict[str, Any]]
+    ) -> None:
+        """A configuration with ``variants`` that takes over from ``before``, and is otherwise like it."""
+        project = self._endpoints.tags(described["EndpointArn"]).get("project", "")
+        tags = names.tags({"project": project, "endpoint": ref.id, "previous": before.text}, self._client.settings.tags)
+        config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": variants, "Tags": tags}
         own = self._endpoints.config(before.text) or {}
         for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):
             if key in own:
                 config[key] = own[key]
         self._endpoints.create(
             lambda: self._client.sagemaker.create_endpoint_config(**config),
-            lambda: self._endpoints.config(name.text) is not None,
+            lambda: self._endpoints.config(name) is not None,
         )
-        self._update(ref.id, name.text, before, {})
 
     def rollback(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Deployer`."""

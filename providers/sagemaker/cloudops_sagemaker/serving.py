@@ -47,9 +47,13 @@ class ConfigName:
     @classmethod
     def of(cls, request: DeployRequest, before: str, model: str) -> ConfigName:
         """For a version that takes over from the configuration ``before``: the same call again gives the same name."""
-        digest = names.short_digest([before, model], 6)
-        scaled = "-scaled" if scales(request) else ""
-        return cls.parse(f"{request.endpoint}-{request.version}-{digest}{scaled}")
+        alone = cls.alone(request.endpoint, request.version, before, model)
+        return cls.parse(f"{alone.text}-scaled") if scales(request) else alone
+
+    @classmethod
+    def alone(cls, endpoint: str, version: str, before: str, model: str) -> ConfigName:
+        """For a version that takes over from ``before``, and does not scale."""
+        return cls.parse(f"{endpoint}-{version}-{names.short_digest([before, model], 6)}")
 
     @classmethod
     def split(cls, endpoint: str, shares: Mapping[str, float], before: str) -> ConfigName:
