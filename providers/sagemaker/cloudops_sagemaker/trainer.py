@@ -6,16 +6,17 @@ import heapq
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import Conflict, NotFound
+from cloudops.errors import Conflict, NotFound, Throttled, Unavailable
 from cloudops.provider import BatchRequest, JobRequest, ModelInfo, Plan, Trainer
 from cloudops.refs import Listed, LogLine, MetricPoint, Phase, Ref, Status
 
 from . import logs, names
 from .batch_request import is_batch
 from .batches import Batches
-from .errors import is_kind, translated
+from .errors import code_of, is_kind, translated
 from .jobs import Prepared, Where, prepare, shown
 from .leftovers import Leftovers
 from .logs import Logs
@@ -94,6 +95,9 @@ class SageMakerTrainer(Trainer):
             # Another client, or our own call whose answer was lost, has created it.
             if is_kind(error, Conflict) and self._described(request.name) is not None:
                 return
+            if code_of(error) and not is_kind(error, Conflict, Throttled, Unavailable):  # it was refused for good
+                with suppress(Exception):
+                    self._leftovers.remove_job(request.name)
             raise
 
     def _put_secret(self, request: JobRequest) -> None:
