@@ -75,7 +75,7 @@ class Batches:
         self._storage.ensure(self._client.bucket)
         folder = where.layout.job(request.name)
         self._storage.put(folder / "lineage.json", lineage_document(request))
-        staging.stage_input(self._client, self._storage, request.data, where.layout)
+        staging.stage_input(self._client, self._storage, request.data, where.layout, ("batch", "data"))
         artifacts.build(self._client, self._storage, request, prepared.requirements, folder / "model.tar.gz")
         if request.secrets:
             from .secrets import put

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from cloudops.errors import AuthError, CloudopsError
+from cloudops.errors import AuthError, CloudopsError, InvalidRequest
 from cloudops.provider import CheckResult
 
-from . import images
-from .errors import translated
+from . import images, machines
+from .errors import BUCKET, translated
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check(client: Client) -> list[CheckResult]:
     results.append(_looked("role", lambda: _role(client)))
     results.append(_looked("bucket", lambda: _bucket(client)))
     results.append(_looked("jobs", lambda: _jobs(client)))
-    results.append(_images())
+    results.append(_looked("images", lambda: _images(client)))
     return results
 
 
@@ -74,8 +74,14 @@ def trusts(document: Any) -> bool:
 
 
 def _bucket(client: Client) -> str:
-    there = Storage(client).has_bucket(client.bucket)
-    return f"{client.bucket} is there" if there else f"{client.bucket} will be created by the first run"
+    storage = Storage(client)
+    if not storage.has_bucket(client.bucket):
+        return f"{client.bucket} will be created by the first run"
+    region = storage.region(client.bucket)
+    if region and region != client.region:
+        text = f"the bucket {client.bucket} is in {region}, and SageMaker in {client.region} reads no other region's"
+        raise InvalidRequest(text, provider="sagemaker", hint=BUCKET)
+    return f"{client.bucket} is there"
 
 
 def _jobs(client: Client) -> str:
@@ -83,8 +89,6 @@ def _jobs(client: Client) -> str:
     return f"SageMaker answers in {client.region}"
 
 
-def _images() -> CheckResult:
-    if images.available():
-        return CheckResult("images", True, "the table of SageMaker's images is installed")
-    hint = "pip install 'cloudops-ml[sagemaker-core]', or name an image in every step"
-    return CheckResult("images", False, "the table of SageMaker's images is not installed", hint)
+def _images(client: Client) -> str:
+    images.choose("check", None, None, client.region, machines.DEFAULT)
+    return f"the table of SageMaker's images is installed, and knows {client.region}"

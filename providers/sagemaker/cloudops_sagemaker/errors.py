@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CREDENTIALS = "sign in again, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _EXPIRED = "the credentials are no longer valid: sign in again"
 _QUOTA = "ask for more in the Service Quotas console, delete what is not used, or choose another instance type"
-_BUCKET = "the bucket is in another region: choose one in the region of the target"
+BUCKET = "the bucket is in another region: choose one in the region of the target"
 _CAPACITY = "try again later, or choose another instance type or region"
 _POLICY = "docs/sagemaker.md has the policy that cloudops needs"
 
@@ -117,7 +117,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         "PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301",
         r"",
         InvalidRequest,
-        _BUCKET,
+        BUCKET,
     ),
     (
         "Validation(Exception|Error)|Invalid.*|Missing.*|Malformed.*|EntityTooLarge|EntityTooSmall"

@@ -56,6 +56,10 @@ class Storage:
             raise
         return True
 
+    def region(self, bucket: str) -> str:
+        """Where a bucket is that exists; empty where that is not told."""
+        return str(self._client.s3.head_bucket(Bucket=bucket).get("BucketRegion", ""))
+
     def put(self, place: Place, body: bytes) -> None:
         """Write one object."""
         self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body, **self.encryption())

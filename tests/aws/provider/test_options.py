@@ -148,6 +148,36 @@ def test_a_split_can_be_gone_back_to(root: Path, opened: list[Session]) -> None:
     assert len(sagemaker.list_endpoint_configs(NameContains="splits-")["EndpointConfigs"]) == 2
 
 
+def test_an_input_without_files_is_refused_by_its_key(root: Path, opened: list[Session]) -> None:
+    (root / "empty").mkdir()
+    session = session_with(opened, root, "no-files")
+    with pytest.raises(InvalidRequest, match=r"train\.inputs\.table: .*empty has no file"):
+        session.train(job("nothing", inputs={"table": "empty"}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "text"),
+    [
+        ({"region": "eu-west-9"}, "images", "no images in eu-west-9"),
+        ({"region": "eu-west-1", "bucket": "in-virginia"}, "bucket", "is in us-east-1, and SageMaker in eu-west-1"),
+    ],
+)
+def test_check_finds_what_a_run_would_fail_of(root: Path, settings: dict[str, Any], name: str, text: str) -> None:
+    import boto3
+
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="in-virginia")
+    session = cloudops.connect(provider="sagemaker", project="checked", root=root, **settings)
+    (failed,) = [result for result in session.check() if not result.ok]
+    assert failed.name == name
+    assert text in failed.detail
+    assert failed.hint
+
+
+def test_a_bucket_that_cannot_be_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match="bucket"):
+        cloudops.connect(provider="sagemaker", project="checked", root=root, bucket="NOT_valid")
+
+
 def test_nothing_is_left_but_code_and_data(root: Path, opened: list[Session]) -> None:
     import boto3
 
