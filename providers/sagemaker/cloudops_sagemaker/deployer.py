@@ -207,6 +207,8 @@ class SageMakerDeployer(Deployer):
 
     def _prune(self, endpoint: str, keep: set[str]) -> None:
         """Delete what the endpoint cannot go back to any more; what cannot be deleted now is the next one's."""
+        described = self._endpoints.described(endpoint) or {}  # another client may have deployed meanwhile
+        keep = keep | {live(described).text, wanted(described).text}
         stale = [config for config in self._endpoints.configs(endpoint) if config.text not in keep]
         kept = {model for name in keep if name for model in self._models_of(name)}
         for config in stale:
