@@ -111,7 +111,7 @@ class SageMakerDeployer(Deployer):
         """The configuration that serves now; empty where there is none.
 
         Raises:
-            Conflict: the endpoint is another project's, or its traffic is split and a canary asked for.
+            Conflict: the endpoint is another project's, or cannot become what is asked for.
         """
         if described is None:
             return ""
@@ -119,6 +119,11 @@ class SageMakerDeployer(Deployer):
         if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"):
             return ""
         config = live(described)
+        on_machines = any("CurrentServerlessConfig" not in item for item in described.get("ProductionVariants", ()))
+        if request.options and request.options.serverless and on_machines:
+            text = f"the endpoint {request.endpoint} has machines, and SageMaker makes no such endpoint serverless"
+            hint = "delete it first, or give the serverless one another name"
+            raise Conflict(text, provider="sagemaker", hint=hint).at("overrides", "sagemaker", "deploy", "serverless")
         if request.spec.traffic.canary is not None and config.endpoint and not config.version:
             text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
             hint = "give all traffic to one version by `cloudops traffic`, and once more to have it serve alone"

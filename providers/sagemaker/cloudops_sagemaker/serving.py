@@ -101,6 +101,9 @@ def prepare(request: DeployRequest, where: Where) -> Served:
     spec, serverless = request.spec, options.serverless if options else None
     notes: list[str] = []
     machine = machines.DEFAULT
+    if serverless is not None and where.settings.subnets:
+        text = "SageMaker runs no serverless endpoint in a VPC, and the target names subnets"
+        raise UnsupportedFeature(text, provider="sagemaker").at("overrides", "sagemaker", "deploy", "serverless")
     if serverless is None:
         machine, notes = machines.choose(
             "deploy", spec.resources, options.instance_type if options else None, hosting=True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cloudops
-from cloudops.errors import AuthError, ConfigError, InvalidRequest, JobFailed, ProviderError, QuotaExceeded
+from cloudops.errors import AuthError, ConfigError, Conflict, InvalidRequest, JobFailed, ProviderError, QuotaExceeded
 from cloudops.offline import OfflineCloud
 from cloudops.session import Session
 from cloudops.testing.projects import configure, deployment, job, write_project
@@ -146,6 +146,14 @@ def test_a_split_can_be_gone_back_to(root: Path, opened: list[Session]) -> None:
     sagemaker = boto3.client("sagemaker")
     assert len(sagemaker.list_models(NameContains="splits-")["Models"]) == 2
     assert len(sagemaker.list_endpoint_configs(NameContains="splits-")["EndpointConfigs"]) == 2
+
+
+def test_an_endpoint_with_machines_does_not_become_serverless(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "machines")
+    session.deploy(deployment("machines")).wait(60)
+    serverless = session_with(opened, root, "machines", deploy={"serverless": {"memory": 1024}})
+    with pytest.raises(Conflict, match="delete it first"):
+        serverless.deploy(deployment("machines", "three"))
 
 
 def test_an_input_without_files_is_refused_by_its_key(root: Path, opened: list[Session]) -> None:

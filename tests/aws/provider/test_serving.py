@@ -107,6 +107,11 @@ def test_what_has_no_place_in_sagemaker_is_refused(request_, kind: type[Cloudops
     assert str(caught.value).startswith(f"{place}: ")
 
 
+def test_a_serverless_endpoint_in_a_vpc_is_refused() -> None:
+    with pytest.raises(UnsupportedFeature, match=r"overrides\.sagemaker\.deploy\.serverless: .*VPC"):
+        serving.prepare(deployment(options=SERVERLESS), where(subnets=["subnet-1"], security_group_ids=["sg-1"]))
+
+
 def described(**members) -> dict:
     variants = [{"VariantName": "main", "CurrentWeight": 1.0}]
     return {
