@@ -43,6 +43,7 @@ def test_an_asynchronous_endpoint_answers_through_its_queue(root: Path, opened: 
     endpoint = session.deploy(deployment("queued"))
     endpoint.wait(60)
     assert endpoint.predict([[1, 2], [0.5, 0]]) == [6, 1]
+    assert len(endpoint.predict([[1, 2]] * 1_000_000)) == 1_000_000  # more than an endpoint takes without a queue
     with pytest.raises(InvalidRequest, match="a row needs the columns x and y"):
         endpoint.predict([{"x": 1}])
     with pytest.raises(ProviderError, match="asked to fail"):
