@@ -116,8 +116,14 @@ class SageMakerDeployer(Deployer):
         if described is None:
             return ""
         self._own(request, described)
-        if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"):
+        if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService"):
             return ""
+        if described["EndpointStatus"] == "UpdateRollbackFailed":  # to replace it would end what still serves
+            text = f"the endpoint {request.endpoint} is UpdateRollbackFailed, and serves old and new versions"
+            hint = (
+                "have AWS restore it (https://docs.aws.amazon.com/sagemaker, rolling deployments), or delete it first"
+            )
+            raise Conflict(text, provider="sagemaker", hint=hint)
         config = live(described)
         on_machines = any("CurrentServerlessConfig" not in item for item in described.get("ProductionVariants", ()))
         if request.options and request.options.serverless and on_machines:
