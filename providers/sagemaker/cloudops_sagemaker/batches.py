@@ -75,7 +75,7 @@ class Batches:
         self._storage.ensure(self._client.bucket)
         folder = where.layout.job(request.name)
         self._storage.put(folder / "lineage.json", lineage_document(request))
-        staging.stage_input(self._client, self._storage, request.data, where.layout)
+        staging.stage_input(self._client, self._storage, request.data, where.layout, ("batch", "data"))
         artifacts.build(self._client, self._storage, request, prepared.requirements, folder / "model.tar.gz")
         if request.secrets:
             from .secrets import put
@@ -108,6 +108,10 @@ class Batches:
     def exists(self, name: str) -> bool:
         """Whether there is such a batch, and it was begun."""
         return self._described(name) is not None
+
+    def made(self, name: str) -> bool:
+        """Whether there is such a batch, begun or not."""
+        return self._created(name) is not None
 
     def attempts(self, name: str) -> dict[int, str]:
         """The batches of one intent by the number of the try."""

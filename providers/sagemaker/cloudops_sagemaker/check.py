@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from cloudops.errors import AuthError, CloudopsError
+from cloudops.errors import AuthError, CloudopsError, InvalidRequest
 from cloudops.provider import CheckResult
 
-from . import images
-from .errors import translated
+from . import images, machines, quotas
+from .errors import BUCKET, translated
 from .storage import Storage
 
 if TYPE_CHECKING:
+    from cloudops.provider import Request
+
     from .client import Client
 
 _TRUST = "sagemaker.amazonaws.com"
 
 
-def check(client: Client) -> list[CheckResult]:
-    """Region, credentials, role and its trust, bucket, images; each in turn, for the later need the earlier."""
+def check(client: Client, requests: Iterable[Request]) -> list[CheckResult]:
+    """Region, credentials, role, bucket, images, quotas; each in turn, for the later need the earlier."""
     results = []
     for name, look in (
         ("region", lambda: client.region),
@@ -33,8 +35,8 @@ def check(client: Client) -> list[CheckResult]:
     results.append(_looked("role", lambda: _role(client)))
     results.append(_looked("bucket", lambda: _bucket(client)))
     results.append(_looked("jobs", lambda: _jobs(client)))
-    results.append(_images())
-    return results
+    results.append(_looked("images", lambda: _images(client)))
+    return [*results, *quotas.check(client, requests)] if all(result.ok for result in results) else results
 
 
 def _looked(name: str, look: Callable[[], str]) -> CheckResult:
@@ -74,8 +76,14 @@ def trusts(document: Any) -> bool:
 
 
 def _bucket(client: Client) -> str:
-    there = Storage(client).has_bucket(client.bucket)
-    return f"{client.bucket} is there" if there else f"{client.bucket} will be created by the first run"
+    storage = Storage(client)
+    if not storage.has_bucket(client.bucket):
+        return f"{client.bucket} will be created by the first run"
+    region = storage.region(client.bucket)
+    if region and region != client.region:
+        text = f"the bucket {client.bucket} is in {region}, and SageMaker in {client.region} reads no other region's"
+        raise InvalidRequest(text, provider="sagemaker", hint=BUCKET)
+    return f"{client.bucket} is there"
 
 
 def _jobs(client: Client) -> str:
@@ -83,8 +91,6 @@ def _jobs(client: Client) -> str:
     return f"SageMaker answers in {client.region}"
 
 
-def _images() -> CheckResult:
-    if images.available():
-        return CheckResult("images", True, "the table of SageMaker's images is installed")
-    hint = "pip install 'cloudops-ml[sagemaker-core]', or name an image in every step"
-    return CheckResult("images", False, "the table of SageMaker's images is not installed", hint)
+def _images(client: Client) -> str:
+    images.choose("check", None, None, client.region, machines.DEFAULT)
+    return f"the table of SageMaker's images is installed, and knows {client.region}"

@@ -13,11 +13,12 @@ from cloudops.errors import Conflict, InvalidRequest, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, scaling, serving
-from .endpoint_status import endpoint_status, live, phase_of, wanted
+from . import alarms, names, scaling, secrets, serving
+from .endpoint_status import endpoint_status, live, phase_of, traffic, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
 from .jobs import Where
+from .leftovers import Leftovers
 from .logs import Logs, endpoint_group
 from .names import Layout, Place
 from .serving import ConfigName, Served
@@ -42,6 +43,7 @@ class SageMakerDeployer(Deployer):
         self._storage = Storage(client)
         self._endpoints = Endpoints(client)
         self._logs = Logs(client)
+        self._leftovers = Leftovers(client)
         #: Configurations whose scaling was seen to be registered.
         self._scaling: set[str] = set()
         #: Failures, by endpoint and time, of which the log says nothing.
@@ -109,17 +111,28 @@ class SageMakerDeployer(Deployer):
         """The configuration that serves now; empty where there is none.
 
         Raises:
-            Conflict: the endpoint is another project's, or its traffic is split and a canary asked for.
+            Conflict: the endpoint is another project's, or cannot become what is asked for.
         """
         if described is None:
             return ""
         self._own(request, described)
-        if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"):
+        if described["EndpointStatus"] in ("Failed", "Deleting", "OutOfService"):
             return ""
+        if described["EndpointStatus"] == "UpdateRollbackFailed":  # to replace it would end what still serves
+            text = f"the endpoint {request.endpoint} is UpdateRollbackFailed, and serves old and new versions"
+            hint = (
+                "have AWS restore it (https://docs.aws.amazon.com/sagemaker, rolling deployments), or delete it first"
+            )
+            raise Conflict(text, provider="sagemaker", hint=hint)
         config = live(described)
+        on_machines = any("CurrentServerlessConfig" not in item for item in described.get("ProductionVariants", ()))
+        if request.options and request.options.serverless and on_machines:
+            text = f"the endpoint {request.endpoint} has machines, and SageMaker makes no such endpoint serverless"
+            hint = "delete it first, or give the serverless one another name"
+            raise Conflict(text, provider="sagemaker", hint=hint).at("overrides", "sagemaker", "deploy", "serverless")
         if request.spec.traffic.canary is not None and config.endpoint and not config.version:
             text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
-            hint = "give all traffic to one version first: `cloudops traffic`"
+            hint = "give all traffic to one version by `cloudops traffic`, and once more to have it serve alone"
             raise Conflict(text, provider="sagemaker", hint=hint).at("deploy", "traffic", "canary")
         return config.text
 
@@ -149,13 +162,12 @@ class SageMakerDeployer(Deployer):
     def _make(self, request: DeployRequest, served: Served, where: Where, name: ConfigName, before: str) -> None:
         """Everything that the endpoint's configuration needs, and the configuration."""
         from . import artifacts
-        from .secrets import put
 
         target = where.layout.endpoint(request.endpoint) / request.version / "model.tar.gz"
         artifacts.build(self._client, self._storage, request, served.requirements, target)
         if request.secrets:
             secret = serving.secret_name(request.endpoint, request.version)
-            put(self._client, secret, request.secrets, request.project)
+            secrets.put(self._client, secret, request.secrets, request.project)
         sagemaker, model = self._client.sagemaker, served.model
         container = {**model["PrimaryContainer"], "ModelDataUrl": target.uri}
         self._endpoints.create(
@@ -196,10 +208,18 @@ class SageMakerDeployer(Deployer):
         if before.scaled:  # its variant is replaced; the new one's is registered once it serves
             scaling.deregister(self._client, endpoint)
             self._scaling.discard(before.text)
-        self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+        try:
+            self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+        except Exception as error:
+            # Another client, or our own call whose answer was lost, has begun this very update.
+            found = self._endpoints.described(endpoint) if is_kind(error, Conflict) else None
+            if found is None or wanted(found).text != config:
+                raise
 
     def _prune(self, endpoint: str, keep: set[str]) -> None:
         """Delete what the endpoint cannot go back to any more; what cannot be deleted now is the next one's."""
+        described = self._endpoints.described(endpoint) or {}  # another client may have deployed meanwhile
+        keep = keep | {live(described).text, wanted(described).text}
         stale = [config for config in self._endpoints.configs(endpoint) if config.text not in keep]
         kept = {model for name in keep if name for model in self._models_of(name)}
         for config in stale:
@@ -213,14 +233,14 @@ class SageMakerDeployer(Deployer):
         return {str(variant["ModelName"]) for variant in found.get("ProductionVariants", ())}
 
     def _delete_model(self, name: str) -> None:
-        described = self._endpoints.delete_model(name)
+        """Delete a model with its secret and its artifact, which is what tells of a deletion that was cut off."""
+        described = self._endpoints.model(name)
         if described is None:
             return
         container = described["PrimaryContainer"]
         if "CLOUDOPS_SECRET" in container.get("Environment", {}):
-            from .secrets import delete
-
-            delete(self._client, container["Environment"]["CLOUDOPS_SECRET"])
+            secrets.delete(self._client, container["Environment"]["CLOUDOPS_SECRET"])
+        self._endpoints.delete_model(name)
         artifact = Place.parse(container.get("ModelDataUrl", ""))
         if artifact.key.endswith("/model.tar.gz"):
             self._storage.delete_all(Place(artifact.bucket, artifact.key.rpartition("/")[0]))
@@ -328,6 +348,8 @@ class SageMakerDeployer(Deployer):
                 if owner and project in (None, owner):
                     ref = self._client.ref("endpoints", item["EndpointName"])
                     yield Listed(ref, phase_of(item["EndpointStatus"]), seconds(item["CreationTime"]), owner)
+            if project is not None:
+                yield from self._leftovers.endpoints(project, lambda name: self._endpoints.described(name) is not None)
 
     # Changing
 
@@ -337,11 +359,15 @@ class SageMakerDeployer(Deployer):
             described = self._existing(ref)
             serving.check_shares(shares)
             wished = {version: share for version, share in shares.items() if share}
-            variants = self._variants(ref, wished)
             config = live(described)
+            variants = self._variants(ref, config, wished)
             if set(wished) == {config.version}:
                 return
             there = {item["VariantName"] for item in described.get("ProductionVariants", ())}
+            has_all = set(wished) == set(traffic(described))
+            if len(wished) == 1 and has_all:  # the others get nothing, and can go
+                self._alone(ref, described, config, *next(iter(variants.items())))
+                return
             if not config.version and {serving.variant_name(version) for version in wished} <= there:
                 weights = [
                     {"VariantName": name, "DesiredWeight": wished.get(name.removeprefix("v-"), 0.0)} for name in there
@@ -352,19 +378,34 @@ class SageMakerDeployer(Deployer):
                 return
             self._split(ref, described, config, wished, variants)
 
-    def _variants(self, ref: Ref, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-        """How each version is served: its variant in the newest configuration that has it alone.
+    def _variants(self, ref: Ref, before: ConfigName, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """How each version is served: its variant in the live split, or in the newest configuration that has it alone.
 
         Raises:
             InvalidRequest: one of them is not there.
         """
         known = {config.version: config.text for config in reversed(self._endpoints.configs(ref.id)) if config.version}
-        unknown = [version for version in shares if version not in known]
+        served = (self._endpoints.config(before.text) or {}).get("ProductionVariants", ()) if not before.version else ()
+        split = {serving.version_of(variant["VariantName"], before): dict(variant) for variant in served}
+        unknown = [version for version in shares if version not in {**known, **split}]
         if unknown:
             text = f"the endpoint {ref.id} has no version {unknown[0]}"
-            raise InvalidRequest(text, provider="sagemaker", hint=f"there are {', '.join(known) or 'none'}")
-        found = {version: self._endpoints.config(known[version]) for version in shares}
-        return {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
+            hint = f"there are {', '.join({**known, **split}) or 'none'}"
+            raise InvalidRequest(text, provider="sagemaker", hint=hint)
+        found = {version: self._endpoints.config(known[version]) for version in shares if version not in split}
+        alone = {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
+        return {version: split.get(version) or alone[version] for version in shares if version in {**split, **alone}}
+
+    def _alone(
+        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, version: str, variant: dict[str, Any]
+    ) -> None:
+        """Serve one version of a split alone: by its own configuration, or by a new one where that was deleted."""
+        own = next((config.text for config in self._endpoints.configs(ref.id) if config.version == version), "")
+        if not own:
+            own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"]).text
+            only = {**variant, "VariantName": serving.MAIN, "InitialVariantWeight": 1.0}
+            self._make_config(ref, described, before, own, [only])
+        self._update(ref.id, own, before, {})
 
     def _split(
         self,
@@ -378,31 +419,28 @@ class SageMakerDeployer(Deployer):
         if any("ServerlessConfig" in variant for variant in variants.values()):
             raise Conflict("a serverless endpoint has one version only", provider="sagemaker", ref=ref)
         name = ConfigName.split(ref.id, shares, before.text)
-        tags = self._endpoints.tags(described["EndpointArn"])
-        config: dict[str, Any] = {
-            "EndpointConfigName": name.text,
-            "ProductionVariants": [
-                {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
-                for version, share in shares.items()
-            ],
-            "Tags": [
-                {"Key": f"cloudops:{key}", "Value": value}
-                for key, value in {
-                    "project": tags.get("project", ""),
-                    "endpoint": ref.id,
-                    "previous": before.text,
-                }.items()
-            ],
-        }
+        variants_of = [
+            {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
+            for version, share in shares.items()
+        ]
+        self._make_config(ref, described, before, name.text, variants_of)
+        self._update(ref.id, name.text, before, {})
+
+    def _make_config(
+        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, name: str, variants: list[dict[str, Any]]
+    ) -> None:
+        """A configuration with ``variants`` that takes over from ``before``, and is otherwise like it."""
+        project = self._endpoints.tags(described["EndpointArn"]).get("project", "")
+        tags = names.tags({"project": project, "endpoint": ref.id, "previous": before.text}, self._client.settings.tags)
+        config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": variants, "Tags": tags}
         own = self._endpoints.config(before.text) or {}
         for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):
             if key in own:
                 config[key] = own[key]
         self._endpoints.create(
             lambda: self._client.sagemaker.create_endpoint_config(**config),
-            lambda: self._endpoints.config(name.text) is not None,
+            lambda: self._endpoints.config(name) is not None,
         )
-        self._update(ref.id, name.text, before, {})
 
     def rollback(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Deployer`."""
@@ -424,21 +462,27 @@ class SageMakerDeployer(Deployer):
         with translated("delete", ref):
             described = self._endpoints.described(ref.id)
             configs, models = self._endpoints.configs(ref.id), self._endpoints.models(ref.id)
-            if described is None and not configs and not models:
-                return
-            if any(config.scaled for config in configs):
+            if described is not None and any(config.scaled for config in configs):
                 scaling.deregister(self._client, ref.id)
             if described is not None:
                 self._endpoints.delete(ref.id)
-            places = {self._place(name) for name in models}
-            for config in configs:
-                self._endpoints.delete_config(config.text)
-            for model in models:
-                self._delete_model(model)
-            alarms.delete(self._client, ref.id)
-            for place in places - {None}:
-                self._storage.delete_all(place)  # type: ignore[arg-type]
-            self._logs.remove_group(endpoint_group(ref.id))
+            places = {place for model in models if (place := self._place(model))}
+            places |= self._leftovers.endpoint_folders(ref.id) if described is None else set()
+            if places or configs or models:
+                self._delete_all(ref.id, configs, models, places)
+
+    def _delete_all(self, name: str, configs: list[ConfigName], models: list[str], places: set[Place]) -> None:
+        """Delete what was made for an endpoint that is gone; the folders last, for they tell that there is more."""
+        for config in configs:
+            self._endpoints.delete_config(config.text)
+        alarms.delete(self._client, name)
+        self._logs.remove_group(endpoint_group(name))
+        for model in models:
+            self._delete_model(model)
+        for place in places:
+            for version in filter(serving.VERSION.fullmatch, self._storage.prefixes(place)):
+                secrets.delete(self._client, serving.secret_name(name, version))  # its model was never made
+            self._storage.delete_all(place)
 
     def _place(self, model: str) -> Place | None:
         """Where everything of the endpoint lies, by one of its models: its captured requests, too."""

@@ -82,12 +82,9 @@ class Endpoints:
         """Delete a configuration; silent when it is gone."""
         self._or_none(lambda: self._client.sagemaker.delete_endpoint_config(EndpointConfigName=name))
 
-    def delete_model(self, name: str) -> dict[str, Any] | None:
-        """Delete a model; what it was, or None when it is gone."""
-        described = self.model(name)
-        if described is not None:
-            self._or_none(lambda: self._client.sagemaker.delete_model(ModelName=name))
-        return described
+    def delete_model(self, name: str) -> None:
+        """Delete a model; silent when it is gone."""
+        self._or_none(lambda: self._client.sagemaker.delete_model(ModelName=name))
 
     def delete(self, name: str) -> None:
         """Delete the endpoint alone and wait until it is gone; silent when it is."""
@@ -96,10 +93,21 @@ class Endpoints:
             if described is None:
                 return True
             if described["EndpointStatus"] in RESTING:
-                self._or_none(lambda: self._client.sagemaker.delete_endpoint(EndpointName=name))
+                self._begin_deletion(name)
             return False
 
         self.until(name, gone, "to be deleted")
+
+    def _begin_deletion(self, name: str) -> None:
+        try:
+            self._client.sagemaker.delete_endpoint(EndpointName=name)
+        except Exception as error:
+            # Another client, or our own call whose answer was lost, has it deleted or updated just now.
+            if not is_kind(error, NotFound, Conflict):
+                raise
+            described = self.described(name) or {}
+            if described.get("EndpointStatus") in RESTING:
+                raise
 
     def until(self, name: str, done: Callable[[Mapping[str, Any] | None], bool], what: str) -> None:
         """Wait until an endpoint is in a state.

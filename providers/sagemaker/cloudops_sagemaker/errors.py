@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 _CREDENTIALS = "sign in again, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _EXPIRED = "the credentials are no longer valid: sign in again"
 _QUOTA = "ask for more in the Service Quotas console, delete what is not used, or choose another instance type"
-_BUCKET = "the bucket is in another region: choose one in the region of the target"
+BUCKET = "the bucket is in another region: choose one in the region of the target"
 _CAPACITY = "try again later, or choose another instance type or region"
+_SIZE = "send fewer rows at a time, or deploy the endpoint with overrides.sagemaker.deploy.asynchronous"
 _POLICY = "docs/sagemaker.md has the policy that cloudops needs"
 
 #: Code (a regular expression over all of it), beginning of the message (another one), class, hint. The first counts.
@@ -44,6 +45,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     ("ValidationError", r"(Endpoint|Variant) .* not found|Could not find", NotFound, None),
     ("ValidationException|ValidationError", r".*(expired|security token)", AuthError, _EXPIRED),
     ("ModelError", r"", ProviderError, None),
+    ("413", r"HTTP content length exceeded", InvalidRequest, _SIZE),
     ("InvalidRequestException", r".*scheduled for deletion", Unavailable, "the secret before is just being deleted"),
     # Who calls
     ("ExpiredToken(Exception)?|RequestExpired|TokenRefreshRequired", r"", AuthError, _EXPIRED),
@@ -117,7 +119,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         "PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301",
         r"",
         InvalidRequest,
-        _BUCKET,
+        BUCKET,
     ),
     (
         "Validation(Exception|Error)|Invalid.*|Missing.*|Malformed.*|EntityTooLarge|EntityTooSmall"

@@ -193,7 +193,7 @@ class _Reader:
             elif events:
                 self._closed.discard(name)
             yield from _shown(events, name)
-            if following == token or not events:
+            if following == token:  # an empty page alone tells nothing: more may follow it
                 self._tokens[name] = following
                 return
             token = following

@@ -30,6 +30,14 @@ def batch_pattern(project: str | None) -> re.Pattern[str]:
     return re.compile(rf"({name})-batch-[0-9a-f]{{10}}(?:-[0-9]+)?")
 
 
+def any_job(name: str) -> tuple[str, str] | None:
+    """Project and step of the job or batch of a name; None for a name that is no job's."""
+    if match := job_pattern(None).fullmatch(name):
+        return match[1], match[2]
+    match = batch_pattern(None).fullmatch(name)
+    return (match[1], "batch") if match else None
+
+
 def tries(name: str) -> re.Pattern[str]:
     """Matches the jobs of one intent; group 1 is the number of the try."""
     return re.compile(rf"{re.escape(name)}(?:-([0-9]+))?")

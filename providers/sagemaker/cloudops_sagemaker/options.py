@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from cloudops.specs import Duration, Strict, Text
 
 _REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+_BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 #: Letters, digits and what SageMaker takes in the name of a metric.
 _Regex = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -21,8 +22,8 @@ class SageMakerTarget(Strict):
     role: Text | None = Field(
         None, description="Name or ARN of the role of jobs and endpoints; by default cloudops-sagemaker"
     )
-    bucket: Text | None = Field(
-        None, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's"
+    bucket: str | None = Field(
+        None, pattern=_BUCKET, description="For artifacts; sagemaker-<region>-<account> by default, as the SDK's"
     )
     prefix: str = Field("cloudops", pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", description="Within the bucket")
     subnets: list[Text] = Field([], max_length=16, description="A VPC's subnets for jobs and endpoints")

@@ -23,6 +23,11 @@ def resource(endpoint: str) -> str:
     return f"endpoint/{endpoint}/variant/{MAIN}"
 
 
+def policy(endpoint: str) -> str:
+    """The name of the policy by which it scales."""
+    return f"cloudops-{endpoint}"
+
+
 def register(client: Client, endpoint: str, tags: Mapping[str, str]) -> None:
     """Have the replicas of an endpoint in service scale as the tags of its configuration say."""
     low, _, high = tags.get("replicas", "").partition(":")
@@ -35,7 +40,7 @@ def register(client: Client, endpoint: str, tags: Mapping[str, str]) -> None:
     service.register_scalable_target(**_SPACE, ResourceId=name, MinCapacity=int(low), MaxCapacity=int(high))
     service.put_scaling_policy(
         **_SPACE,
-        PolicyName=f"cloudops-{endpoint}",
+        PolicyName=policy(endpoint),
         ResourceId=name,
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration={
@@ -48,11 +53,11 @@ def register(client: Client, endpoint: str, tags: Mapping[str, str]) -> None:
 
 
 def registered(client: Client, endpoint: str) -> bool:
-    """Whether the endpoint's replicas scale."""
-    answer = client.service("application-autoscaling").describe_scalable_targets(
-        ServiceNamespace="sagemaker", ResourceIds=[resource(endpoint)]
+    """Whether the endpoint's replicas scale: a target without its policy is half of a registration."""
+    answer = client.service("application-autoscaling").describe_scaling_policies(
+        **_SPACE, ResourceId=resource(endpoint), PolicyNames=[policy(endpoint)]
     )
-    return bool(answer["ScalableTargets"])
+    return bool(answer["ScalingPolicies"])
 
 
 def deregister(client: Client, endpoint: str) -> None:

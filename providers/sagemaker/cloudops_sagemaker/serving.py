@@ -23,6 +23,8 @@ MAIN = "main"
 _ENV_LENGTH, _ENTRIES = 1024, 100
 _STARTUP, _LONGEST_BAKE, _MOST_CANARY = (60, 3600), 3600, 50
 _EXECUTION = (600, 28800)
+#: The name of a version.
+VERSION = re.compile(r"[0-9a-f]{8}")
 _NAME = re.compile(r"(?P<endpoint>.+)-(?:(?P<version>[0-9a-f]{8})-[0-9a-f]{6}(?P<scaled>-scaled)?|split-[0-9a-f]{8})")
 
 
@@ -45,9 +47,13 @@ class ConfigName:
     @classmethod
     def of(cls, request: DeployRequest, before: str, model: str) -> ConfigName:
         """For a version that takes over from the configuration ``before``: the same call again gives the same name."""
-        digest = names.short_digest([before, model], 6)
-        scaled = "-scaled" if scales(request) else ""
-        return cls.parse(f"{request.endpoint}-{request.version}-{digest}{scaled}")
+        alone = cls.alone(request.endpoint, request.version, before, model)
+        return cls.parse(f"{alone.text}-scaled") if scales(request) else alone
+
+    @classmethod
+    def alone(cls, endpoint: str, version: str, before: str, model: str) -> ConfigName:
+        """For a version that takes over from ``before``, and does not scale."""
+        return cls.parse(f"{endpoint}-{version}-{names.short_digest([before, model], 6)}")
 
     @classmethod
     def split(cls, endpoint: str, shares: Mapping[str, float], before: str) -> ConfigName:
@@ -95,6 +101,9 @@ def prepare(request: DeployRequest, where: Where) -> Served:
     spec, serverless = request.spec, options.serverless if options else None
     notes: list[str] = []
     machine = machines.DEFAULT
+    if serverless is not None and where.settings.subnets:
+        text = "SageMaker runs no serverless endpoint in a VPC, and the target names subnets"
+        raise UnsupportedFeature(text, provider="sagemaker").at("overrides", "sagemaker", "deploy", "serverless")
     if serverless is None:
         machine, notes = machines.choose(
             "deploy", spec.resources, options.instance_type if options else None, hosting=True

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudops.errors import NotFound
+from cloudops.errors import InvalidRequest, NotFound
 
 from . import jobs
 from .names import JOB_CHANNEL, Layout, Place
@@ -36,9 +36,8 @@ def stage(client: Client, storage: Storage, request: JobRequest, prepared: jobs.
         work = [pool.submit(storage.put, folder / name, body) for name, body in small.items()]
         work.append(pool.submit(_code, storage, request, layout))
         work += [
-            pool.submit(stage_input, client, storage, item, layout)
-            for item in request.inputs.values()
-            if not jobs.is_s3(item)
+            pool.submit(stage_input, client, storage, item, layout, (request.step, "inputs", name))
+            for name, item in request.inputs.items()
         ]
         for each in work:
             each.result()
@@ -77,12 +76,19 @@ def _code(storage: Storage, request: JobRequest, layout: Layout) -> None:
     storage.upload_all(layout.code(request.code.digest), {"code.tar": request.code.archive})
 
 
-def stage_input(client: Client, storage: Storage, item: Input, layout: Layout) -> None:
-    """Bring an input to S3 that is not there; what has the same content as before is not sent again."""
+def stage_input(client: Client, storage: Storage, item: Input, layout: Layout, place: tuple[str, ...]) -> None:
+    """Bring an input to S3 that is not there; what has the same content as before is not sent again.
+
+    Raises:
+        InvalidRequest: it has no file; names ``place``, where the spec has it.
+    """
     if jobs.is_s3(item):
         return
-    target = layout.data(jobs.data_name(item))
-    storage.upload_all(target, local_files(client, item))
+    files = local_files(client, item)
+    if not files:
+        text = f"{item.source} has no file, and SageMaker takes no input without one"
+        raise InvalidRequest(text, provider="sagemaker").at(*place)
+    storage.upload_all(layout.data(jobs.data_name(item)), files)
 
 
 def local_files(client: Client, item: Input) -> dict[str, Path]:

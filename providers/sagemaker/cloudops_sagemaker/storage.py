@@ -56,6 +56,10 @@ class Storage:
             raise
         return True
 
+    def region(self, bucket: str) -> str:
+        """Where a bucket is that exists; empty where that is not told."""
+        return str(self._client.s3.head_bucket(Bucket=bucket).get("BucketRegion", ""))
+
     def put(self, place: Place, body: bytes) -> None:
         """Write one object."""
         self._client.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body, **self.encryption())
@@ -113,12 +117,23 @@ class Storage:
         for page in self._client.s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix):
             yield from page.get("Contents", ())
 
+    def holds(self, place: Place) -> bool:
+        """Whether there is an object below ``place``, whose bucket exists."""
+        return next(self.objects(place), None) is not None
+
     def prefixes(self, place: Place) -> list[str]:
-        """The names of the folders directly below ``place``."""
+        """The names of the folders directly below ``place``; none where the bucket is not there."""
+        from cloudops.errors import NotFound
+
         pages = self._client.s3.get_paginator("list_objects_v2").paginate(
             Bucket=place.bucket, Prefix=f"{place.key}/", Delimiter="/"
         )
-        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        try:
+            found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        except Exception as error:
+            if is_kind(error, NotFound):
+                return []
+            raise
         return [prefix.rstrip("/").rpartition("/")[2] for prefix in found]
 
     def delete_all(self, place: Place) -> None:

@@ -6,17 +6,19 @@ import heapq
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import Conflict, NotFound
+from cloudops.errors import Conflict, NotFound, Throttled, Unavailable
 from cloudops.provider import BatchRequest, JobRequest, ModelInfo, Plan, Trainer
 from cloudops.refs import Listed, LogLine, MetricPoint, Phase, Ref, Status
 
 from . import logs, names
 from .batch_request import is_batch
 from .batches import Batches
-from .errors import is_kind, translated
+from .errors import code_of, is_kind, translated
 from .jobs import Prepared, Where, prepare, shown
+from .leftovers import Leftovers
 from .logs import Logs
 from .names import Layout, Place
 from .statuses import job_phase, job_status, restarts, seconds
@@ -39,6 +41,7 @@ class SageMakerTrainer(Trainer):
         self._storage = Storage(client)
         self._logs = Logs(client)
         self._batches = Batches(client)
+        self._leftovers = Leftovers(client)
 
     # Creating
 
@@ -92,6 +95,9 @@ class SageMakerTrainer(Trainer):
             # Another client, or our own call whose answer was lost, has created it.
             if is_kind(error, Conflict) and self._described(request.name) is not None:
                 return
+            if code_of(error) and not is_kind(error, Conflict, Throttled, Unavailable):  # it was refused for good
+                with suppress(Exception):
+                    self._leftovers.remove_job(request.name)
             raise
 
     def _put_secret(self, request: JobRequest) -> None:
@@ -204,6 +210,11 @@ class SageMakerTrainer(Trainer):
                 key=lambda item: item.created or 0.0,
                 reverse=True,
             )
+            if project is not None:
+                yield from self._leftovers.jobs(project, self._there)
+
+    def _there(self, name: str) -> bool:
+        return self._batches.made(name) if is_batch(name) else self._described(name) is not None
 
     def _training_jobs(self, project: str | None) -> Iterator[Listed]:
         pattern = names.job_pattern(project)
@@ -279,13 +290,13 @@ class SageMakerTrainer(Trainer):
     def delete(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("delete", ref):
+            if not self._there(ref.id):
+                self._leftovers.remove_job(ref.id)
+                return
             if is_batch(ref.id):
                 self._batches.delete(ref)
                 return
-            described = self._described(ref.id)
-            if described is None:
-                return
-            described = self._ended(ref, described)
+            described = self._ended(ref, self._described(ref.id))
             if described is None:
                 return
             if "CLOUDOPS_SECRET" in described.get("Environment", {}):

@@ -152,8 +152,17 @@ def test_without_boto3_secrets_say_what_is_missing(tmp_path: Path) -> None:
     assert "boto3" in box.failure
 
 
-@pytest.mark.parametrize("parts", [["a swordfish b"], ["a sword", "fish b"], ["a s", "w", "ordfish b"]])
-def test_a_secret_is_masked_in_however_many_parts_it_comes(parts: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("parts", "pause"),
+    [
+        (["a swordfish b"], 0.02),
+        (["a sword", "fish b"], 0.02),
+        (["a s", "w", "ordfish b"], 0.02),
+        (["a sword", "fish b"], 0.4),
+        (["a fisher", "man b"], 0.02),  # its first part ends like the beginning of another one, which is longer
+    ],
+)
+def test_a_secret_is_masked_in_however_many_parts_it_comes(parts: list[str], pause: float, tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location(
         "masking", Path(runtime.__file__).parent / "container" / "cloudops_masking.py"
     )
@@ -162,10 +171,10 @@ def test_a_secret_is_masked_in_however_many_parts_it_comes(parts: list[str], tmp
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with open(tmp_path / "out", "wb") as target:
-        pipe = module.Masked(target.fileno(), ["swordfish", ""])
+        pipe = module.Masked(target.fileno(), ["swordfish", "fisherman", "erased for ever", ""])
         for part in parts:
             os.write(pipe.writing, part.encode())
-            time.sleep(0.02)
+            time.sleep(pause)
         pipe.close()
     assert (tmp_path / "out").read_bytes() == b"a *** b"
 

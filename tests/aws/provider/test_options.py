@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cloudops
-from cloudops.errors import AuthError, ConfigError, InvalidRequest, JobFailed, ProviderError, QuotaExceeded
+from cloudops.errors import AuthError, ConfigError, Conflict, InvalidRequest, JobFailed, ProviderError, QuotaExceeded
 from cloudops.offline import OfflineCloud
 from cloudops.session import Session
 from cloudops.testing.projects import configure, deployment, job, write_project
@@ -43,6 +43,7 @@ def test_an_asynchronous_endpoint_answers_through_its_queue(root: Path, opened: 
     endpoint = session.deploy(deployment("queued"))
     endpoint.wait(60)
     assert endpoint.predict([[1, 2], [0.5, 0]]) == [6, 1]
+    assert len(endpoint.predict([[1, 2]] * 1_000_000)) == 1_000_000  # more than an endpoint takes without a queue
     with pytest.raises(InvalidRequest, match="a row needs the columns x and y"):
         endpoint.predict([{"x": 1}])
     with pytest.raises(ProviderError, match="asked to fail"):
@@ -146,6 +147,44 @@ def test_a_split_can_be_gone_back_to(root: Path, opened: list[Session]) -> None:
     sagemaker = boto3.client("sagemaker")
     assert len(sagemaker.list_models(NameContains="splits-")["Models"]) == 2
     assert len(sagemaker.list_endpoint_configs(NameContains="splits-")["EndpointConfigs"]) == 2
+
+
+def test_an_endpoint_with_machines_does_not_become_serverless(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "machines")
+    session.deploy(deployment("machines")).wait(60)
+    serverless = session_with(opened, root, "machines", deploy={"serverless": {"memory": 1024}})
+    with pytest.raises(Conflict, match="delete it first"):
+        serverless.deploy(deployment("machines", "three"))
+
+
+def test_an_input_without_files_is_refused_by_its_key(root: Path, opened: list[Session]) -> None:
+    (root / "empty").mkdir()
+    session = session_with(opened, root, "no-files")
+    with pytest.raises(InvalidRequest, match=r"train\.inputs\.table: .*empty has no file"):
+        session.train(job("nothing", inputs={"table": "empty"}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "text"),
+    [
+        ({"region": "eu-west-9"}, "images", "no images in eu-west-9"),
+        ({"region": "eu-west-1", "bucket": "in-virginia"}, "bucket", "is in us-east-1, and SageMaker in eu-west-1"),
+    ],
+)
+def test_check_finds_what_a_run_would_fail_of(root: Path, settings: dict[str, Any], name: str, text: str) -> None:
+    import boto3
+
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="in-virginia")
+    session = cloudops.connect(provider="sagemaker", project="checked", root=root, **settings)
+    (failed,) = [result for result in session.check() if not result.ok]
+    assert failed.name == name
+    assert text in failed.detail
+    assert failed.hint
+
+
+def test_a_bucket_that_cannot_be_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match="bucket"):
+        cloudops.connect(provider="sagemaker", project="checked", root=root, bucket="NOT_valid")
 
 
 def test_nothing_is_left_but_code_and_data(root: Path, opened: list[Session]) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import botocore.session
 import pytest
 from botocore.validate import validate_parameters
 from cloudops_sagemaker import serving
 from cloudops_sagemaker.alarms import threshold
+from cloudops_sagemaker.client import Client
+from cloudops_sagemaker.deployer import SageMakerDeployer
 from cloudops_sagemaker.endpoint_status import endpoint_status, wanted
 from cloudops_sagemaker.options import SageMakerDeployOptions, Serverless
 from cloudops_sagemaker.serving import ConfigName
 
-from cloudops.errors import CloudopsError, InvalidRequest, UnsupportedFeature
+from cloudops.errors import CloudopsError, Conflict, InvalidRequest, UnsupportedFeature
 from cloudops.refs import Phase
 
 from .requests import deployment, where
@@ -105,6 +109,19 @@ def test_what_has_no_place_in_sagemaker_is_refused(request_, kind: type[Cloudops
     with pytest.raises(kind) as caught:
         serving.prepare(request_, where())
     assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_a_serverless_endpoint_in_a_vpc_is_refused() -> None:
+    with pytest.raises(UnsupportedFeature, match=r"overrides\.sagemaker\.deploy\.serverless: .*VPC"):
+        serving.prepare(deployment(options=SERVERLESS), where(subnets=["subnet-1"], security_group_ids=["sg-1"]))
+
+
+def test_what_still_serves_in_part_is_not_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deployer = SageMakerDeployer(Client(None, "123456789012/eu-west-1", tmp_path))
+    monkeypatch.setattr(deployer, "_own", lambda request, described: None)
+    with pytest.raises(Conflict, match="serves old and new versions"):
+        deployer._before(deployment(), described(EndpointStatus="UpdateRollbackFailed"))
+    assert deployer._before(deployment(), described(EndpointStatus="Failed")) == ""
 
 
 def described(**members) -> dict:

@@ -167,10 +167,8 @@ class Boot:
     def _mask_failure(self, secrets: dict[str, str]) -> None:
         failure = _ML / "output" / "failure"
         if secrets and failure.is_file():
-            text = failure.read_text(encoding="utf-8")
-            for value in sorted(secrets.values(), key=len, reverse=True):
-                text = text.replace(value, "***") if value else text
-            failure.write_text(text, encoding="utf-8")
+            mask = importlib.import_module("cloudops_masking").Mask(secrets.values())
+            failure.write_bytes(mask(failure.read_bytes()))
 
 
 def _extract(archive: Path, folder: Path) -> None:

@@ -8,18 +8,42 @@ import threading
 from collections.abc import Iterable
 
 _MASK = b"***"
-_WAIT = 0.2  # seconds after which the beginning of a line is shown without its end
+
+
+class Mask:
+    """Replaces secret values, and each line of those that have several, by ``***``."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        values = {line for value in secrets for line in (value, *value.splitlines()) if len(line) > 3 or line == value}
+        self._values = sorted((value.encode("utf-8", "surrogateescape") for value in values if value), key=len)[::-1]
+
+    def __call__(self, data: bytes) -> bytes:
+        """``data`` without secrets."""
+        for value in self._values:
+            data = data.replace(value, _MASK)
+        return data
+
+    def unfinished(self, data: bytes) -> int:
+        """How many bytes at the end of ``data`` may be the beginning of a secret."""
+        return max((_overlap(data, value) for value in self._values), default=0)
+
+
+def _overlap(data: bytes, value: bytes) -> int:
+    """How many bytes at the end of ``data`` ``value`` begins with, but for all of it."""
+    at = data.find(value[:1], max(0, len(data) - len(value) + 1))
+    while at >= 0 and not value.startswith(data[at:]):
+        at = data.find(value[:1], at + 1)
+    return len(data) - at if at >= 0 else 0
 
 
 class Masked:
     """A pipe whose content goes to ``target`` (a file descriptor), with the values in ``secrets`` replaced.
 
-    A value may come in several writes, so that what could be the beginning of one is held back until more has come.
+    A value may come in several writes, however late: what could be the beginning of one is held back until more comes.
     """
 
     def __init__(self, target: int, secrets: Iterable[str]) -> None:
-        values = {line for value in secrets for line in (value, *value.splitlines()) if len(line) > 3 or line == value}
-        self._values = sorted((value.encode("utf-8", "surrogateescape") for value in values if value), key=len)[::-1]
+        self._mask = Mask(secrets)
         self._target = target
         self._reading, self.writing = os.pipe()
         self._thread = threading.Thread(target=self._copy, daemon=True)
@@ -30,35 +54,15 @@ class Masked:
         os.close(self.writing)
         self._thread.join(wait)
 
-    def mask(self, data: bytes) -> bytes:
-        """``data`` without secrets."""
-        for value in self._values:
-            data = data.replace(value, _MASK)
-        return data
-
     def _copy(self) -> None:
-        import select
-
         held = b""
-        while True:
-            ready = select.select([self._reading], [], [], _WAIT if held else None)[0]
-            data = os.read(self._reading, 65536) if ready else b""
-            if ready and not data:
-                self._write(self.mask(held))
-                os.close(self._reading)
-                return
-            masked = self.mask(held + data)
-            keep = self._kept(masked) if ready else 0
-            held = masked[len(masked) - keep :]
-            self._write(masked[: len(masked) - keep])
-
-    def _kept(self, data: bytes) -> int:
-        """How many bytes at the end of ``data`` may be the beginning of a secret."""
-        for value in self._values:
-            for size in range(min(len(value) - 1, len(data)), 0, -1):
-                if data.endswith(value[:size]):
-                    return size
-        return 0
+        while data := os.read(self._reading, 65536):
+            masked = self._mask(held + data)
+            shown = len(masked) - self._mask.unfinished(masked)
+            held = masked[shown:]
+            self._write(masked[:shown])
+        self._write(held)
+        os.close(self._reading)
 
     def _write(self, data: bytes) -> None:
         while data:

@@ -123,7 +123,7 @@ class Queue:
             if region.clock.now() > waiting.expires:
                 raise ValueError("the request has expired: its RequestTTLSeconds are over")
             body = aws.read(region, waiting.location)
-            answer = ask(self._hosted, body, waiting.headers, timeout=waiting.timeout)
+            answer = ask(self._hosted, body, waiting.headers, timeout=waiting.timeout, queued=True)
             aws.write(region, waiting.output, answer.body, waiting.key)
         except Exception as error:
             if waiting.failure:

@@ -43,13 +43,17 @@ def answer(
     options: Mapping[str, str] | None = None,
     timeout: float = MODEL_TIMEOUT,
     begun: float | None = None,
+    queued: bool = False,
 ) -> Answered:
     """What the endpoint answers to ``body``; measured and captured.
+
+    One that was ``queued`` may be as large as the queue has taken it.
 
     Raises:
         ServiceError: the model answered with an error, or not at all.
     """
-    request = Request(hosted, body, headers, options or {}, time.monotonic() if begun is None else begun)
+    moment = time.monotonic() if begun is None else begun
+    request = Request(hosted, body, headers, options or {}, moment, queued=queued)
     opened = request.open(timeout)
     seen = request.entered(opened)
     try:
@@ -67,13 +71,20 @@ class Request:
     """One request to a model: who answers it, and what is noted of it."""
 
     def __init__(
-        self, hosted: Hosted, body: bytes, headers: Mapping[str, str], options: Mapping[str, str], begun: float
+        self,
+        hosted: Hosted,
+        body: bytes,
+        headers: Mapping[str, str],
+        options: Mapping[str, str],
+        begun: float,
+        *,
+        queued: bool = False,
     ) -> None:
         self.hosted, self.body, self.headers, self.options, self.begun = hosted, body, headers, options, begun
         self.variant, self.target = hosted.pick(options.get("target-variant"), options.get("inference-component"))
         self.serverless = None if isinstance(self.target, Component) else self.target.serverless
         limit = _SERVERLESS_LIMIT if self.serverless else _LIMIT
-        if len(body) > limit:
+        if len(body) > limit and not queued:
             raise ServiceError("413", f"HTTP content length exceeded {limit} bytes.", 413)
         self.waited = 0.0
 
