@@ -84,7 +84,12 @@ class Server:
         )
         environments = [found for kind in kinds if (found := self._environment(kind)) is not None]
         control.environment = client(
-            self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
+            self.proxy.address,
+            self.proxy.url,
+            self.authority.certificate,
+            record,
+            environments,
+            indexes.roots(os.environ),
         )
         self._network = network(
             self.proxy.address,

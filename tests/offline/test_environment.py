@@ -49,6 +49,23 @@ def test_the_server_gets_what_it_needs_and_no_credentials() -> None:
     assert set(for_server(given)) == {"PATH", "PIP_INDEX_URL", "LC_ALL"}
 
 
+def test_clouds_started_from_within_clouds_trust_what_was_trusted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "roots.pem").write_text("# trusted before\n")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "roots.pem"))
+    with OfflineCloud() as outer, outer.active(), OfflineCloud() as inner:
+        both = Path(inner.environment.variables["AWS_CA_BUNDLE"]).with_name("with-roots.pem")
+        assert both.read_text().endswith("# trusted before\n")
+
+
+def test_a_server_takes_no_roots_from_clouds_that_it_was_started_within() -> None:
+    within = {"CLOUDOPS_OFFLINE": "http://127.0.0.1:1", **dict.fromkeys(BUNDLES, "/theirs.pem")}
+    assert for_server(within) == {}
+    assert for_server(within | {"CLOUDOPS_OFFLINE_ROOTS": "/mine.pem"}) == {"SSL_CERT_FILE": "/mine.pem"}
+    assert for_server({"SSL_CERT_FILE": "/mine.pem"}) == {"SSL_CERT_FILE": "/mine.pem"}
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
