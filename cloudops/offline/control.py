@@ -135,10 +135,7 @@ class Control:
         """End everything that runs and forget all state: resources, calls, faults and refusals; time goes on."""
         self._faults.clear()
         for slot in self.emulators:
-            if slot.kept:
-                _try(slot.get)
-        for _, emulator in self.emulators.running():
-            emulator.reset()
+            slot.reset()
         self._egress.clear()
         return {}
 

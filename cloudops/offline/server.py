@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import signal
@@ -205,7 +206,8 @@ def _ahead(folder: Path) -> float:
     """How far the kept state's clock was before the machine's: it does not go back."""
     with contextlib.suppress(ValueError, TypeError, OSError):
         kept = read_json(folder / "clock.json")
-        return max(0.0, float(kept["ahead"])) if kept else 0.0
+        ahead = float(kept["ahead"]) if kept else 0.0
+        return ahead if 0.0 <= ahead < math.inf else 0.0
     return 0.0
 
 
