@@ -123,13 +123,18 @@ _SERVER = frozenset(
 _SERVER_PREFIXES = ("LC_", "PYTHON", "PIP_", "UV_", "XDG_", "COVERAGE", "COV_", "OMP_", "MKL_", "OPENBLAS_")
 
 
-def for_server(base: Mapping[str, str]) -> dict[str, str]:
-    """The part of the caller's environment that the server itself runs with: no credentials, no proxies.
+def outside(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a process that may have been led to offline clouds, without their proxy and their authority.
 
-    Where the caller was led to offline clouds, what it trusts is their authority: the roots from before take its place.
+    What was trusted before takes the authority's place, so that the package indexes can be reached.
     """
-    kept = {name: value for name, value in base.items() if name in _SERVER or name.startswith(_SERVER_PREFIXES)}
-    if ADDRESS not in base:
-        return kept
-    before = {"SSL_CERT_FILE": base[ROOTS]} if ROOTS in base else {}
-    return {name: value for name, value in kept.items() if name not in BUNDLES} | before
+    if ADDRESS not in environ:
+        return dict(environ)
+    kept = {name: value for name, value in environ.items() if name not in {*proxies(""), *BUNDLES}}
+    return kept | (dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), environ[ROOTS]) if ROOTS in environ else {})
+
+
+def for_server(base: Mapping[str, str]) -> dict[str, str]:
+    """The part of the caller's environment that the server itself runs with: no credentials, no proxies."""
+    before = outside(base)
+    return {name: value for name, value in before.items() if name in _SERVER or name.startswith(_SERVER_PREFIXES)}

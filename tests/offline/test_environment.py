@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from cloudops_local import mapping
 
 from cloudops.offline import OfflineCloud, indexes
 from cloudops.offline.emulator import Environment
-from cloudops.offline.environment import BUNDLES, applied, client, for_server, network, proxies
+from cloudops.offline.environment import BUNDLES, applied, client, for_server, network, outside, proxies
 
 from .test_deaths import until
 
@@ -62,7 +63,8 @@ def test_clouds_started_from_within_clouds_trust_what_was_trusted_before(
 def test_a_server_takes_no_roots_from_clouds_that_it_was_started_within() -> None:
     within = {"CLOUDOPS_OFFLINE": "http://127.0.0.1:1", **dict.fromkeys(BUNDLES, "/theirs.pem")}
     assert for_server(within) == {}
-    assert for_server(within | {"CLOUDOPS_OFFLINE_ROOTS": "/mine.pem"}) == {"SSL_CERT_FILE": "/mine.pem"}
+    mine = {"SSL_CERT_FILE": "/mine.pem", "PIP_CERT": "/mine.pem"}
+    assert for_server(within | {"CLOUDOPS_OFFLINE_ROOTS": "/mine.pem"}) == mine
     assert for_server({"SSL_CERT_FILE": "/mine.pem"}) == {"SSL_CERT_FILE": "/mine.pem"}
 
 
@@ -149,3 +151,19 @@ def test_unmodified_clients_reach_the_clouds_whatever_the_caller_trusts(
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert server.calls("fake")
+
+
+def test_jobs_of_this_machine_install_their_requirements_past_the_clouds() -> None:
+    """With the local provider and ``--offline``: pip would be refused like any client."""
+    led = client(
+        "http://me:word@127.0.0.1:1", "http://127.0.0.1:1", CERTIFICATE, Path("/record"), [], Path("/mine.pem")
+    )
+    environ = applied(led, {"PIP_INDEX_URL": "https://index.example/simple", "HTTPS_PROXY": "http://mine"})
+    found = outside(environ)
+    assert found["PIP_CERT"] == found["SSL_CERT_FILE"] == "/mine.pem"
+    assert found["PIP_INDEX_URL"] == "https://index.example/simple"
+    assert not {"HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"} & set(found)
+    assert outside({"HTTPS_PROXY": "http://mine"}) == {"HTTPS_PROXY": "http://mine"}
+    building = mapping.base_environment(environ, "/usr/bin/python3", building=True)
+    assert "/ca.pem" not in building.values()
+    assert not mapping.index_credentials(environ)
