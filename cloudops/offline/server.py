@@ -70,7 +70,13 @@ class Server:
         egress = Egress()
         about = {"settings": settings.to_json(), "pid": os.getpid(), "direct": self.direct, "problems": self.problems}
         control = Control(
-            self._token, clock=self.clock, faults=self.faults, egress=egress, about=about, stop=self._ended.set
+            self._token,
+            clock=self.clock,
+            faults=self.faults,
+            egress=egress,
+            about=about,
+            moved=self._keep_time,
+            stop=self._ended.set,
         )
         self.emulators = control.emulators = Emulators(kinds, self._surroundings, self._kept)
         self.proxy = _bound(
@@ -133,6 +139,9 @@ class Server:
         for thread in threads:
             thread.join(_PATIENCE)
         guardian.sweep(self.folder)
+        self._keep_time()
+
+    def _keep_time(self) -> None:
         if self._keep:
             with contextlib.suppress(OSError):
                 write_json(self.folder / "clock.json", {"ahead": self.clock.ahead})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import time
 import urllib.error
@@ -233,6 +234,14 @@ def test_kept_state_that_cannot_be_read_is_told_and_a_reset_forgets_it(tmp_path:
         cloud.reset()
         requests.put("https://api.fake.test/things/two", timeout=10)
         assert [thing.name for thing in cloud.resources("fake")] == ["two"]
+
+
+def test_the_clock_was_moved_on_for_a_server_that_is_killed_too(tmp_path: Path) -> None:
+    with OfflineCloud(data=tmp_path / "d") as cloud:
+        later = cloud.advance(100_000)
+        os.kill(_pid(cloud), signal.SIGKILL)
+    with OfflineCloud(data=tmp_path / "d") as cloud:
+        assert cloud.now() >= later
 
 
 @pytest.mark.parametrize("kept", ["1e400", '"x"', "-5", "NaN"])
