@@ -222,6 +222,7 @@ def test_a_shell_whose_clouds_have_ended_can_be_led_to_new_ones(shell: Shell) ->
             "speed -1: expected more than 0, such as 60 for a minute in each second",
         ),
         (["run", "--image", "x", "--", "true"], "--image x: expected PATTERN=PYTHON"),
+        (["start", "--data", ""], "--data: expected a folder, got nothing"),
         (["start", "--data", "/dev/null"], "/dev/null is no folder"),
         (["start", "--data", "/proc/1/nothing"], "/proc/1/nothing cannot be written: "),
         (["run"], "missing argument 'COMMAND...'"),
