@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cloudops.errors import CloudopsError, JobFailed
+from cloudops.errors import CloudopsError, JobFailed, NotFound, Unavailable
 
 from .output import note, one_line, print_error_document
 
@@ -18,11 +18,25 @@ def print_error(error: Exception) -> int:
     if isinstance(error, JobFailed):
         for line in error.log_tail:
             note(f"  | {line}")
+    hint = _ended_clouds(error) or error.hint
     note(f"error: {one_line(error.message)}")
-    if error.hint:
-        note(f"  {one_line(error.hint)}")
-    print_error_document(type(error).__name__, error.message, error.hint)
+    if hint:
+        note(f"  {one_line(hint)}")
+    print_error_document(type(error).__name__, error.message, hint)
     return error.exit_code
+
+
+def _ended_clouds(error: CloudopsError) -> str | None:
+    """Why nothing answers, where that is offline clouds that have ended while this process was led to them."""
+    if not (isinstance(error, Unavailable) and "CLOUDOPS_OFFLINE" in os.environ):
+        return None
+    from cloudops.offline.client import of_environment
+
+    try:
+        of_environment()
+    except NotFound as ended:
+        return ended.message
+    return None
 
 
 def print_usage_error(error: click.UsageError) -> int:

@@ -47,9 +47,8 @@ def status(what: str | None, **options: Any) -> None:
         click.echo(f"  {version}  {percent:g}%")
     if current.started is not None:
         end = current.ended if current.ended is not None else time.time()
-        click.echo(
-            f"  ran for {end - current.started:.1f} s" + (f", attempt {current.attempt}" if current.attempt else "")
-        )
+        ran = max(0.0, end - current.started)  # a cloud's clock may be before this machine's
+        click.echo(f"  ran for {ran:.1f} s" + (f", attempt {current.attempt}" if current.attempt else ""))
 
 
 @click.command()

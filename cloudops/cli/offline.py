@@ -135,9 +135,9 @@ def env(output: str) -> None:
     """
     import shlex
 
-    from cloudops.offline.client import found
+    from cloudops.offline.client import to_lead_to
 
-    environment = found().environment()
+    environment = to_lead_to().environment()
     if output == "json":
         document({"variables": dict(environment.variables), "unset": list(environment.unset)})
         return

@@ -88,7 +88,7 @@ def of_environment() -> Client | None:
     if found is None or found.url != address:
         raise NotFound(
             f"the offline cloud at {address} has ended; this environment still leads to it ({ADDRESS})",
-            hint="use a new shell, or run the command under `cloudops offline run --`",
+            hint='`cloudops offline start` and `eval "$(cloudops offline env)"` lead this shell to others',
         )
     return Client(found)
 
@@ -105,7 +105,22 @@ def found() -> Client:
     Raises:
         NotFound: there is neither.
     """
-    client = of_environment() or of_background()
+    return _existing(of_environment() or of_background())
+
+
+def to_lead_to() -> Client:
+    """The server that a shell is to be led to: as :func:`found`, but one that has ended stands in nobody's way.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return found()
+    except NotFound:
+        return _existing(of_background())
+
+
+def _existing(client: Client | None) -> Client:
     if client is None:
         raise NotFound(
             "no offline cloud runs",

@@ -34,6 +34,7 @@ class Control:
         faults: what is to go wrong.
         egress: what was refused.
         about: what is known of the server itself, for ``status``.
+        moved: called when the clock was moved on.
         stop: has the server end; returns at once.
     """
 
@@ -45,6 +46,7 @@ class Control:
         faults: Faults,
         egress: Egress,
         about: Mapping[str, Any],
+        moved: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
         self._token = token
@@ -52,6 +54,7 @@ class Control:
         self._faults = faults
         self._egress = egress
         self._about = about
+        self._moved = moved
         self._stop = stop
         #: Set before the first request.
         self.emulators: Emulators
@@ -104,7 +107,9 @@ class Control:
 
     def advance(self, given: Mapping[str, Any]) -> Any:
         """Move the clock on."""
-        return {"now": self._clock.advance(float(given["seconds"]))}
+        now = self._clock.advance(float(given["seconds"]))
+        self._moved()
+        return {"now": now}
 
     def rules(self, given: Mapping[str, Any]) -> Any:
         """The faults that may still happen."""
@@ -135,10 +140,7 @@ class Control:
         """End everything that runs and forget all state: resources, calls, faults and refusals; time goes on."""
         self._faults.clear()
         for slot in self.emulators:
-            if slot.kept:
-                _try(slot.get)
-        for _, emulator in self.emulators.running():
-            emulator.reset()
+            slot.reset()
         self._egress.clear()
         return {}
 

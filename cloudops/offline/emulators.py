@@ -7,11 +7,15 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from cloudops.engine.folders import remove
 from cloudops.errors import CloudopsError, ConfigError
 
 from .emulator import Emulator, Surroundings
 
 Kind = type[Emulator]
+
+
+_KEPT = " (with the state that --data kept; `cloudops offline reset` forgets it)"
 
 
 class Broken(Exception):
@@ -59,6 +63,17 @@ class Slot:
                 self._emulator = self._create()
             return self._emulator
 
+    def reset(self) -> None:
+        """Empty the emulator; kept state that it cannot be created with is removed."""
+        if self.kept and self._emulator is None:
+            try:
+                self.get()
+            except Broken:
+                remove(self._surroundings(self.kind).folder)
+                self.kept, self.problem = False, ""
+        if self._emulator is not None:
+            self._emulator.reset()
+
     def close(self) -> None:
         """End the emulator; none is created afterwards."""
         with self._lock:
@@ -70,8 +85,9 @@ class Slot:
         try:
             emulator = self.kind(self._surroundings(self.kind))
         except Exception as error:
-            reason = str(error) if isinstance(error, CloudopsError) else f"{type(error).__name__}: {error}"
-            self.problem = " ".join(reason.split())
+            known = isinstance(error, CloudopsError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            self.problem = " ".join(reason.split()) + (_KEPT if self.kept and not known else "")
             raise Broken(f"the offline cloud {self.name} cannot be started: {self.problem}") from error
         self.problem = ""
         return emulator

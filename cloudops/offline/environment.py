@@ -11,6 +11,8 @@ from .emulator import Environment
 ADDRESS = "CLOUDOPS_OFFLINE"
 #: Set for clients: the file with the control API's token.
 RECORD = "CLOUDOPS_OFFLINE_RECORD"
+#: Set for clients: the file with the roots that were trusted before, for offline clouds that are started from there.
+ROOTS = "CLOUDOPS_OFFLINE_ROOTS"
 #: Set for processes inside the clouds: the folder of the server that they belong to, by which they are found.
 OWNER = "CLOUDOPS_OFFLINE_OWNER"
 
@@ -48,7 +50,9 @@ def proxies(url: str, direct: Iterable[str] = ()) -> dict[str, str]:
     return values | {name.lower(): value for name, value in values.items()}
 
 
-def client(proxy: str, url: str, certificate: Path, record: Path, clouds: Iterable[Environment]) -> Environment:
+def client(
+    proxy: str, url: str, certificate: Path, record: Path, clouds: Iterable[Environment], roots: Path | None = None
+) -> Environment:
     """What a client's environment needs.
 
     It trusts the offline clouds' authority and no other: a client that goes past the proxy cannot speak to a cloud.
@@ -59,14 +63,16 @@ def client(proxy: str, url: str, certificate: Path, record: Path, clouds: Iterab
         certificate: of the authority.
         record: the file with the control API's token.
         clouds: what each emulator asks for.
+        roots: the file with the roots that this machine trusts; None: there is none.
     """
     variables = {
         **proxies(proxy),
         **dict.fromkeys(BUNDLES, str(certificate)),
         ADDRESS: url,
         RECORD: str(record),
+        **({ROOTS: str(roots)} if roots else {}),
     }
-    unset = list(_IN_THE_WAY)
+    unset = [*_IN_THE_WAY, ROOTS]
     for cloud in clouds:
         variables.update(cloud.variables)
         unset += cloud.unset
@@ -117,6 +123,18 @@ _SERVER = frozenset(
 _SERVER_PREFIXES = ("LC_", "PYTHON", "PIP_", "UV_", "XDG_", "COVERAGE", "COV_", "OMP_", "MKL_", "OPENBLAS_")
 
 
+def outside(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a process that may have been led to offline clouds, without their proxy and their authority.
+
+    What was trusted before takes the authority's place, so that the package indexes can be reached.
+    """
+    if ADDRESS not in environ:
+        return dict(environ)
+    kept = {name: value for name, value in environ.items() if name not in {*proxies(""), *BUNDLES}}
+    return kept | (dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), environ[ROOTS]) if ROOTS in environ else {})
+
+
 def for_server(base: Mapping[str, str]) -> dict[str, str]:
     """The part of the caller's environment that the server itself runs with: no credentials, no proxies."""
-    return {name: value for name, value in base.items() if name in _SERVER or name.startswith(_SERVER_PREFIXES)}
+    before = outside(base)
+    return {name: value for name, value in before.items() if name in _SERVER or name.startswith(_SERVER_PREFIXES)}

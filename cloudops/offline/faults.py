@@ -80,7 +80,9 @@ class Rule:
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability {self.probability}; expected 0 to 1")
-        if (self.times is not None and self.times < 1) or self.skip < 0 or self.seconds < 0:
+        if not (self.on and self.resource):
+            raise ValueError("an empty pattern is never met; expected * for everything")
+        if (self.times is not None and self.times < 1) or self.skip < 0 or not self.seconds >= 0:
             raise ValueError("expected times of 1 or more, skip and seconds of 0 or more")
 
 

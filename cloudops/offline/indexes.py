@@ -18,6 +18,13 @@ from urllib.parse import urlsplit
 
 _DEFAULT = ("pypi.org", "files.pythonhosted.org")
 _MAIN = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
+#: Where systems keep their roots; OpenSSL itself may know a folder only.
+_SYSTEM = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 _MORE = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS")
 
 
@@ -46,19 +53,19 @@ def variables(environ: Mapping[str, str], certificate: Path, bundle: Path) -> di
     Raises:
         OSError: it cannot be written.
     """
-    bundle.write_text(certificate.read_text(encoding="ascii") + _roots(environ), encoding="utf-8")
+    trusted = roots(environ)
+    bundle.write_bytes(certificate.read_bytes() + (b"" if trusted is None else trusted.read_bytes()))
     settings = {name: value for name, value in environ.items() if name.startswith(("PIP_", "UV_"))}
     return {**settings, "PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
 
 
-def _roots(environ: Mapping[str, str]) -> str:
-    """The roots that this machine trusts, by the first of the files where they may lie."""
+def roots(environ: Mapping[str, str]) -> Path | None:
+    """The file with the roots that this machine trusts: the first that can be read of those where they may lie."""
     named = [environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
-    for path in [*named, ssl.get_default_verify_paths().cafile, _certifi()]:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if path:
-                return Path(path).read_text(encoding="utf-8")
-    return ""
+    for path in [*named, ssl.get_default_verify_paths().cafile, *_SYSTEM, _certifi()]:
+        if path and os.path.isfile(path) and os.access(path, os.R_OK):
+            return Path(path)
+    return None
 
 
 def _certifi() -> str | None:

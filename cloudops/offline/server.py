@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import signal
@@ -69,7 +70,13 @@ class Server:
         egress = Egress()
         about = {"settings": settings.to_json(), "pid": os.getpid(), "direct": self.direct, "problems": self.problems}
         control = Control(
-            self._token, clock=self.clock, faults=self.faults, egress=egress, about=about, stop=self._ended.set
+            self._token,
+            clock=self.clock,
+            faults=self.faults,
+            egress=egress,
+            about=about,
+            moved=self._keep_time,
+            stop=self._ended.set,
         )
         self.emulators = control.emulators = Emulators(kinds, self._surroundings, self._kept)
         self.proxy = _bound(
@@ -84,7 +91,12 @@ class Server:
         )
         environments = [found for kind in reversed(kinds) if (found := self._environment(kind)) is not None]
         control.environment = client(
-            self.proxy.address, self.proxy.url, self.authority.certificate, record, environments
+            self.proxy.address,
+            self.proxy.url,
+            self.authority.certificate,
+            record,
+            environments,
+            indexes.roots(os.environ),
         )
         self._network = network(
             self.proxy.address,
@@ -127,6 +139,9 @@ class Server:
         for thread in threads:
             thread.join(_PATIENCE)
         guardian.sweep(self.folder)
+        self._keep_time()
+
+    def _keep_time(self) -> None:
         if self._keep:
             with contextlib.suppress(OSError):
                 write_json(self.folder / "clock.json", {"ahead": self.clock.ahead})
@@ -200,7 +215,8 @@ def _ahead(folder: Path) -> float:
     """How far the kept state's clock was before the machine's: it does not go back."""
     with contextlib.suppress(ValueError, TypeError, OSError):
         kept = read_json(folder / "clock.json")
-        return max(0.0, float(kept["ahead"])) if kept else 0.0
+        ahead = float(kept["ahead"]) if kept else 0.0
+        return ahead if 0.0 <= ahead < math.inf else 0.0
     return 0.0
 
 

@@ -63,6 +63,8 @@ def settings(
         raise ConfigError(f"speed {speed:g}: expected more than 0, such as 60 for a minute in each second")
     if not 0 <= port < 65536:
         raise ConfigError(f"port {port}: expected 1 to 65535, or 0 for a free one")
+    if data is not None and not os.fspath(data):
+        raise ConfigError("--data: expected a folder, got nothing")
     pairs = images.items() if isinstance(images, Mapping) else map(_pair, images)
     folder = os.path.abspath(data) if data is not None else ""
     if folder and os.path.exists(folder) and not os.path.isdir(folder):

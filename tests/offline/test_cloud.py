@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -220,3 +222,31 @@ def test_images_reach_the_emulators_as_absolute_paths(tmp_path: Path) -> None:
 
 def _pid(cloud: OfflineCloud) -> int:
     return json.loads((Path(cloud.environment.variables["CLOUDOPS_OFFLINE_RECORD"])).read_text())["process"]["pid"]  # type: ignore[no-any-return]
+
+
+def test_kept_state_that_cannot_be_read_is_told_and_a_reset_forgets_it(tmp_path: Path) -> None:
+    with OfflineCloud(data=tmp_path / "d", emulators=[FAKE]) as cloud, cloud.active():
+        requests.put("https://api.fake.test/things/one", timeout=10)
+    (tmp_path / "d" / "fake" / "cloud" / "things.json").write_text("}{")
+    with OfflineCloud(data=tmp_path / "d", emulators=[FAKE]) as cloud, cloud.active():
+        refused = requests.get("https://api.fake.test/things/one", timeout=10)
+        assert "with the state that --data kept; `cloudops offline reset` forgets it" in refused.text
+        cloud.reset()
+        requests.put("https://api.fake.test/things/two", timeout=10)
+        assert [thing.name for thing in cloud.resources("fake")] == ["two"]
+
+
+def test_the_clock_was_moved_on_for_a_server_that_is_killed_too(tmp_path: Path) -> None:
+    with OfflineCloud(data=tmp_path / "d") as cloud:
+        later = cloud.advance(100_000)
+        os.kill(_pid(cloud), signal.SIGKILL)
+    with OfflineCloud(data=tmp_path / "d") as cloud:
+        assert cloud.now() >= later
+
+
+@pytest.mark.parametrize("kept", ["1e400", '"x"', "-5", "NaN"])
+def test_a_kept_clock_that_makes_no_sense_is_none(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "server.log").touch()
+    (tmp_path / "clock.json").write_text(f'{{"ahead": {kept}}}')
+    with OfflineCloud(data=tmp_path) as cloud:
+        assert abs(cloud.now() - time.time()) < 5

@@ -200,7 +200,17 @@ def test_a_shell_that_leads_to_clouds_that_have_ended_is_told_so(shell: Shell) -
     for command in (["offline", "status"], ["jobs", "--offline"]):
         refused = shell.run(*command, code=3).stderr
         assert "has ended; this environment still leads to it (CLOUDOPS_OFFLINE)" in refused
-        assert "use a new shell" in refused
+        assert '`cloudops offline start` and `eval "$(cloudops offline env)"` lead this shell to others' in refused
+
+
+def test_a_shell_whose_clouds_have_ended_can_be_led_to_new_ones(shell: Shell) -> None:
+    shell.run("offline", "start")
+    shell.environ |= json.loads(shell.run("offline", "env", "-o", "json").stdout)["variables"]
+    shell.run("offline", "stop")
+    assert "no offline cloud runs" in shell.run("offline", "env", code=3).stderr
+    shell.run("offline", "start")
+    shell.environ |= json.loads(shell.run("offline", "env", "-o", "json").stdout)["variables"]
+    assert shell.run("offline", "status").stdout.startswith(running(shell)["url"])
 
 
 @pytest.mark.parametrize(
@@ -212,6 +222,7 @@ def test_a_shell_that_leads_to_clouds_that_have_ended_is_told_so(shell: Shell) -
             "speed -1: expected more than 0, such as 60 for a minute in each second",
         ),
         (["run", "--image", "x", "--", "true"], "--image x: expected PATTERN=PYTHON"),
+        (["start", "--data", ""], "--data: expected a folder, got nothing"),
         (["start", "--data", "/dev/null"], "/dev/null is no folder"),
         (["start", "--data", "/proc/1/nothing"], "/proc/1/nothing cannot be written: "),
         (["run"], "missing argument 'COMMAND...'"),

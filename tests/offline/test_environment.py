@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from cloudops_local import mapping
 
 from cloudops.offline import OfflineCloud, indexes
 from cloudops.offline.emulator import Environment
-from cloudops.offline.environment import BUNDLES, applied, client, for_server, network, proxies
+from cloudops.offline.environment import BUNDLES, applied, client, for_server, network, outside, proxies
 
 from .test_deaths import until
 
@@ -47,6 +48,24 @@ def test_a_job_gets_the_proxy_and_the_authority_alone() -> None:
 def test_the_server_gets_what_it_needs_and_no_credentials() -> None:
     given = {"PATH": "/bin", "PIP_INDEX_URL": "https://i", "LC_ALL": "C", "AWS_PROFILE": "x", "HTTPS_PROXY": "y"}
     assert set(for_server(given)) == {"PATH", "PIP_INDEX_URL", "LC_ALL"}
+
+
+def test_clouds_started_from_within_clouds_trust_what_was_trusted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "roots.pem").write_text("# trusted before\n")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "roots.pem"))
+    with OfflineCloud() as outer, outer.active(), OfflineCloud() as inner:
+        both = Path(inner.environment.variables["AWS_CA_BUNDLE"]).with_name("with-roots.pem")
+        assert both.read_text().endswith("# trusted before\n")
+
+
+def test_a_server_takes_no_roots_from_clouds_that_it_was_started_within() -> None:
+    within = {"CLOUDOPS_OFFLINE": "http://127.0.0.1:1", **dict.fromkeys(BUNDLES, "/theirs.pem")}
+    assert for_server(within) == {}
+    mine = {"SSL_CERT_FILE": "/mine.pem", "PIP_CERT": "/mine.pem"}
+    assert for_server(within | {"CLOUDOPS_OFFLINE_ROOTS": "/mine.pem"}) == mine
+    assert for_server({"SSL_CERT_FILE": "/mine.pem"}) == {"SSL_CERT_FILE": "/mine.pem"}
 
 
 @pytest.mark.parametrize(
@@ -132,3 +151,19 @@ def test_unmodified_clients_reach_the_clouds_whatever_the_caller_trusts(
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert server.calls("fake")
+
+
+def test_jobs_of_this_machine_install_their_requirements_past_the_clouds() -> None:
+    """With the local provider and ``--offline``: pip would be refused like any client."""
+    led = client(
+        "http://me:word@127.0.0.1:1", "http://127.0.0.1:1", CERTIFICATE, Path("/record"), [], Path("/mine.pem")
+    )
+    environ = applied(led, {"PIP_INDEX_URL": "https://index.example/simple", "HTTPS_PROXY": "http://mine"})
+    found = outside(environ)
+    assert found["PIP_CERT"] == found["SSL_CERT_FILE"] == "/mine.pem"
+    assert found["PIP_INDEX_URL"] == "https://index.example/simple"
+    assert not {"HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"} & set(found)
+    assert outside({"HTTPS_PROXY": "http://mine"}) == {"HTTPS_PROXY": "http://mine"}
+    building = mapping.base_environment(environ, "/usr/bin/python3", building=True)
+    assert "/ca.pem" not in building.values()
+    assert not mapping.index_credentials(environ)

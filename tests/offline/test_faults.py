@@ -112,6 +112,8 @@ def test_the_same_seed_makes_the_same_calls_fail(cloud: OfflineCloud) -> None:
         ({"kind": "thorttling"}, "there is no fault 'thorttling'; there are: timeout, dropped_before"),
         ({"kind": "quota", "times": 0}, "expected times of 1 or more"),
         ({"kind": "quota", "probability": 2}, "probability 2; expected 0 to 1"),
+        ({"kind": "quota", "on": ""}, "an empty pattern is never met"),
+        ({"kind": "timeout", "seconds": float("nan")}, "seconds of 0 or more"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(cloud: OfflineCloud, given: dict[str, object], message: str) -> None:

@@ -319,4 +319,6 @@ def _secret(key: str, value: str) -> bool:
 
 
 def _index(environ: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environ.items() if key.upper().startswith(_INDEX)}
+    from cloudops.offline.environment import outside
+
+    return {key: value for key, value in outside(environ).items() if key.upper().startswith(_INDEX)}

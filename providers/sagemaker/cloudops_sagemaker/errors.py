@@ -193,7 +193,10 @@ def explained(error: Exception, operation: str, ref: Ref | str | None = None) ->
     for base in type(error).__mro__:
         if base.__module__.startswith(("botocore", "boto3", "s3transfer")) and base.__name__ in _LOCAL:
             kind, hint = _LOCAL[base.__name__]
-            return _made(kind, f"{_about(operation, ref)}: {_line(str(error))}", operation, ref, hint, base.__name__)
+            text = _line(str(error))
+            if base.__name__ == "ProxyConnectionError":
+                text, hint = _of_proxy(error, text, hint)
+            return _made(kind, f"{_about(operation, ref)}: {text}", operation, ref, hint, base.__name__)
     if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
         text = f"{_about(operation, ref)}: {type(error).__name__}: {_line(str(error))}"
         return _made(UnknownProviderError, text, operation, ref, None, type(error).__name__)
@@ -257,6 +260,17 @@ def _made(
 def _about(operation: str, ref: Ref | str | None) -> str:
     name = getattr(ref, "id", ref)
     return f"{operation} {name}" if name else operation
+
+
+def _of_proxy(error: Exception, text: str, hint: str) -> tuple[str, str]:
+    """What went wrong at the proxy, or behind it.
+
+    urllib3 forgets that it had reached the proxy once a connection has ended, and calls that an error of the proxy.
+    """
+    reason = getattr(getattr(error, "kwargs", {}).get("error"), "original_error", None)
+    if isinstance(reason, ConnectionError) and not isinstance(reason, ConnectionRefusedError):
+        return f"the connection ended before the answer: {_line(str(reason))}", "try again in a moment"
+    return (text, hint) if reason is None else (f"{text}: {_line(str(reason))}", hint)
 
 
 def _line(text: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+
 import botocore.exceptions
 import botocore.session
 import pytest
+import urllib3.exceptions
 from cloudops_sagemaker.errors import _LOCAL, classified, explained, is_kind, translated
 from cloudops_sagemaker.policy import CALLS
 
@@ -131,6 +134,26 @@ def test_settings_that_are_wrong_are_no_errors_of_the_provider() -> None:
     assert isinstance(explained(botocore.exceptions.NoCredentialsError(), "connect"), AuthError)
     connection = botocore.exceptions.EndpointConnectionError(endpoint_url="https://x")
     assert isinstance(explained(connection, "status"), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "hint"),
+    [
+        (http.client.RemoteDisconnected("hung up"), "the connection ended before the answer: hung up", "try again"),
+        (OSError("Tunnel connection failed: 403"), "Tunnel connection failed: 403", "check HTTPS_PROXY"),
+        (ConnectionRefusedError("refused"), "Failed to connect to proxy", "check HTTPS_PROXY"),
+    ],
+)
+def test_a_connection_that_ends_behind_a_proxy_is_no_error_of_the_proxy(
+    reason: OSError, message: str, hint: str
+) -> None:
+    """urllib3 calls both the same."""
+    cause = urllib3.exceptions.ProxyError("Unable to connect to proxy", reason)
+    error = botocore.exceptions.ProxyConnectionError(proxy_url="http://proxy", error=cause)
+    found = explained(error, "status")
+    assert isinstance(found, Unavailable)
+    assert message in found.message
+    assert (found.hint or "").startswith(hint)
 
 
 def test_what_is_not_the_sdks_passes() -> None:
