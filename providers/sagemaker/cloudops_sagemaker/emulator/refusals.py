@@ -51,7 +51,8 @@ def action(call: Call) -> str:
         return f"s3:{_S3_ACTIONS.get(call.operation, call.operation)}"
     if call.operation == "InvokeEndpointWithBidirectionalStream":
         return "sagemaker:InvokeEndpointWithBidirectionalStream"
-    prefix = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}.get(call.service, call.service)
+    named = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker", "service-quotas": "servicequotas"}
+    prefix = named.get(call.service, call.service)
     return f"{prefix}:{call.operation}"
 
 
