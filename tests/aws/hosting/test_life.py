@@ -217,3 +217,20 @@ def _alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_what_is_replaced_and_deleted_leaves_no_files(cloud: Cloud) -> None:
+    folder = cloud.emulator._site.region("us-east-1").folder
+    cloud.config("c", cloud.model("a"))
+    cloud.config("d", cloud.model("b"))
+    cloud.endpoint("e", "c")
+    first = {path for path in folder.rglob("weights.json") if "endpoints" in path.parts}
+    assert first
+    cloud.sm.update_endpoint(EndpointName="e", EndpointConfigName="d")
+    cloud.wait("e", "Updating")
+    cloud.wait("e")
+    until(lambda: not any(path.exists() for path in first), 20)
+    assert cloud.ask()["name"] == "b"
+    cloud.sm.delete_endpoint(EndpointName="e")
+    until(lambda: not cloud.sm.list_endpoints()["Endpoints"], 20)
+    until(lambda: not any(path.is_file() for path in folder.rglob("*")), 20)

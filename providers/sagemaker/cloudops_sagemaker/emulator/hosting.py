@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from cloudops.engine.folders import remove
 
 from . import alarms, scaling
 from .hosted import Hosted, all_hosted
@@ -13,6 +16,8 @@ from .instance_metrics import Usage
 from .sinks import LogTail, log_stream
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .fleets import Fleet
     from .region import Region
     from .replicas import Replica
@@ -40,6 +45,12 @@ def collect(hosted: Hosted) -> None:
     attendant = hosted.region.attached.get(_NAME)
     if isinstance(attendant, Attendant):
         attendant.collect(hosted)
+
+
+def clear(folder: Path) -> None:
+    """Remove what an instance or a fleet leaves on this machine; what cannot be removed now goes with the emulator."""
+    with suppress(OSError):
+        remove(folder)
 
 
 class Attendant:
@@ -70,6 +81,10 @@ class Attendant:
                     if ended:
                         fleet.made.remove(replica)
                         self._tails.pop(replica.id, None)
+                        clear(replica.folder)
+                if fleet.closed and not fleet.made:
+                    hosted.made.remove(fleet)
+                    clear(fleet.blueprint.folder)
         hosted.capture.flush()
 
     def _attend(self) -> None:

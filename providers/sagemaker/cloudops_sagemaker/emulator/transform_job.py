@@ -16,6 +16,7 @@ from cloudops.offline.faults import FaultKind
 from . import aws, effects, models
 from .exchange import TimedOut, exchange
 from .fleets import Fleet, FleetFailed
+from .hosting import clear
 from .instances import check_instance
 from .operations import ServiceError
 from .replicas import Health, Unreachable
@@ -72,6 +73,7 @@ class TransformJob:
             if self._fleet is not None:
                 self._fleet.close(drain=False)
                 self._collect()
+                clear(self._fleet.blueprint.folder)
         status = "Stopped" if self._stopped.is_set() else "Failed" if failure else "Completed"
         self._finish(status, failure if status == "Failed" else "")
 
