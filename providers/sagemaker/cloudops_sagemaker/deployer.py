@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import Conflict, InvalidRequest, NotFound
+from cloudops.errors import Conflict, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, names, scaling, secrets, serving
-from .endpoint_status import endpoint_status, live, phase_of, traffic, wanted
+from . import alarms, scaling, secrets, serving
+from .endpoint_status import endpoint_status, live, phase_of, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
 from .jobs import Where
@@ -22,6 +22,7 @@ from .leftovers import Leftovers
 from .logs import Logs, endpoint_group
 from .names import Layout, Place
 from .serving import ConfigName, Served
+from .splitting import Splitting
 from .statuses import seconds
 from .storage import Storage
 from .trainer import absent
@@ -43,9 +44,8 @@ class SageMakerDeployer(Deployer):
         self._storage = Storage(client)
         self._endpoints = Endpoints(client)
         self._logs = Logs(client)
+        self._splitting = Splitting(client, self._endpoints)
         self._leftovers = Leftovers(client)
-        #: Configurations whose scaling was seen to be registered.
-        self._scaling: set[str] = set()
         #: Failures, by endpoint and time, of which the log says nothing.
         self._silent: set[tuple[str, str]] = set()
 
@@ -198,22 +198,10 @@ class SageMakerDeployer(Deployer):
                     if not live(described).version
                     else {"DeploymentConfig": serving.deployment_config(request, alarms.name(request.endpoint))}
                 )
-                self._update(request.endpoint, name.text, live(described), plan)
+                self._endpoints.update(request.endpoint, name.text, live(described), plan)
         except Exception as error:
             found = self._endpoints.described(request.endpoint) if is_kind(error, Conflict) else None
             if found is None or wanted(found).version != request.version:
-                raise
-
-    def _update(self, endpoint: str, config: str, before: ConfigName, plan: Mapping[str, Any]) -> None:
-        if before.scaled:  # its variant is replaced; the new one's is registered once it serves
-            scaling.deregister(self._client, endpoint)
-            self._scaling.discard(before.text)
-        try:
-            self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
-        except Exception as error:
-            # Another client, or our own call whose answer was lost, has begun this very update.
-            found = self._endpoints.described(endpoint) if is_kind(error, Conflict) else None
-            if found is None or wanted(found).text != config:
                 raise
 
     def _prune(self, endpoint: str, keep: set[str]) -> None:
@@ -296,11 +284,11 @@ class SageMakerDeployer(Deployer):
     def _scale(self, name: str, described: Mapping[str, Any]) -> None:
         """Register the scaling of a version that has come into service: the service takes it only then."""
         config = live(described)
-        if not config.scaled or config.text in self._scaling or described["EndpointStatus"] != "InService":
+        if not config.scaled or config.text in self._endpoints.scaling or described["EndpointStatus"] != "InService":
             return
         if not scaling.registered(self._client, name):
             scaling.register(self._client, name, self._endpoints.config_tags(config.text))
-        self._scaling.add(config.text)
+        self._endpoints.scaling.add(config.text)
 
     def predict(
         self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
@@ -357,90 +345,7 @@ class SageMakerDeployer(Deployer):
         """See :class:`cloudops.provider.Deployer`."""
         with translated("traffic", ref):
             described = self._existing(ref)
-            serving.check_shares(shares)
-            wished = {version: share for version, share in shares.items() if share}
-            config = live(described)
-            variants = self._variants(ref, config, wished)
-            if set(wished) == {config.version}:
-                return
-            there = {item["VariantName"] for item in described.get("ProductionVariants", ())}
-            has_all = set(wished) == set(traffic(described))
-            if len(wished) == 1 and has_all:  # the others get nothing, and can go
-                self._alone(ref, described, config, *next(iter(variants.items())))
-                return
-            if not config.version and {serving.variant_name(version) for version in wished} <= there:
-                weights = [
-                    {"VariantName": name, "DesiredWeight": wished.get(name.removeprefix("v-"), 0.0)} for name in there
-                ]
-                self._client.sagemaker.update_endpoint_weights_and_capacities(
-                    EndpointName=ref.id, DesiredWeightsAndCapacities=weights
-                )
-                return
-            self._split(ref, described, config, wished, variants)
-
-    def _variants(self, ref: Ref, before: ConfigName, shares: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-        """How each version is served: its variant in the live split, or in the newest configuration that has it alone.
-
-        Raises:
-            InvalidRequest: one of them is not there.
-        """
-        known = {config.version: config.text for config in reversed(self._endpoints.configs(ref.id)) if config.version}
-        served = (self._endpoints.config(before.text) or {}).get("ProductionVariants", ()) if not before.version else ()
-        split = {serving.version_of(variant["VariantName"], before): dict(variant) for variant in served}
-        unknown = [version for version in shares if version not in {**known, **split}]
-        if unknown:
-            text = f"the endpoint {ref.id} has no version {unknown[0]}"
-            hint = f"there are {', '.join({**known, **split}) or 'none'}"
-            raise InvalidRequest(text, provider="sagemaker", hint=hint)
-        found = {version: self._endpoints.config(known[version]) for version in shares if version not in split}
-        alone = {version: dict(config["ProductionVariants"][0]) for version, config in found.items() if config}
-        return {version: split.get(version) or alone[version] for version in shares if version in {**split, **alone}}
-
-    def _alone(
-        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, version: str, variant: dict[str, Any]
-    ) -> None:
-        """Serve one version of a split alone: by its own configuration, or by a new one where that was deleted."""
-        own = next((config.text for config in self._endpoints.configs(ref.id) if config.version == version), "")
-        if not own:
-            own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"]).text
-            only = {**variant, "VariantName": serving.MAIN, "InitialVariantWeight": 1.0}
-            self._make_config(ref, described, before, own, [only])
-        self._update(ref.id, own, before, {})
-
-    def _split(
-        self,
-        ref: Ref,
-        described: Mapping[str, Any],
-        before: ConfigName,
-        shares: Mapping[str, float],
-        variants: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        """Serve several versions side by side, each as a variant of its own."""
-        if any("ServerlessConfig" in variant for variant in variants.values()):
-            raise Conflict("a serverless endpoint has one version only", provider="sagemaker", ref=ref)
-        name = ConfigName.split(ref.id, shares, before.text)
-        variants_of = [
-            {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
-            for version, share in shares.items()
-        ]
-        self._make_config(ref, described, before, name.text, variants_of)
-        self._update(ref.id, name.text, before, {})
-
-    def _make_config(
-        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, name: str, variants: list[dict[str, Any]]
-    ) -> None:
-        """A configuration with ``variants`` that takes over from ``before``, and is otherwise like it."""
-        project = self._endpoints.tags(described["EndpointArn"]).get("project", "")
-        tags = names.tags({"project": project, "endpoint": ref.id, "previous": before.text}, self._client.settings.tags)
-        config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": variants, "Tags": tags}
-        own = self._endpoints.config(before.text) or {}
-        for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):
-            if key in own:
-                config[key] = own[key]
-        self._endpoints.create(
-            lambda: self._client.sagemaker.create_endpoint_config(**config),
-            lambda: self._endpoints.config(name) is not None,
-        )
+            self._splitting.set(ref, described, shares)
 
     def rollback(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Deployer`."""
@@ -455,7 +360,7 @@ class SageMakerDeployer(Deployer):
                     f"the endpoint {ref.id} is {described['EndpointStatus']}, and can be rolled back once that is over"
                 )
                 raise Conflict(text, provider="sagemaker", ref=ref, hint="wait until it has ended: `cloudops status`")
-            self._update(ref.id, before, live(described), {})
+            self._endpoints.update(ref.id, before, live(described), {})
 
     def delete(self, ref: Ref) -> None:
         """See :class:`cloudops.provider.Deployer`."""

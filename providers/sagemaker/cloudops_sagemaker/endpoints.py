@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import Conflict, NotFound
 
-from . import names
-from .endpoint_status import live
+from . import names, scaling
+from .endpoint_status import live, wanted
 from .errors import is_kind
 from .serving import ConfigName
 
@@ -27,6 +27,8 @@ class Endpoints:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        #: Configurations whose scaling was seen to be registered.
+        self.scaling: set[str] = set()
 
     def described(self, name: str) -> dict[str, Any] | None:
         """What DescribeEndpoint answers, or None."""
@@ -146,3 +148,16 @@ class Endpoints:
             if is_kind(error, NotFound):
                 return None
             raise
+
+    def update(self, endpoint: str, config: str, before: ConfigName, plan: Mapping[str, Any]) -> None:
+        """Have ``config`` take over from ``before``; ``plan`` is more of the request of UpdateEndpoint."""
+        if before.scaled:  # its variant is replaced; the new one's is registered once it serves
+            scaling.deregister(self._client, endpoint)
+            self.scaling.discard(before.text)
+        try:
+            self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
+        except Exception as error:
+            # Another client, or our own call whose answer was lost, has begun this very update.
+            found = self.described(endpoint) if is_kind(error, Conflict) else None
+            if found is None or wanted(found).text != config:
+                raise
