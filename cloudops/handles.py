@@ -101,6 +101,10 @@ class Job(Handle):
         """What it logged, in order."""
         return self.provider.trainer.metrics(self.ref)
 
+    def usage(self) -> list[MetricPoint]:
+        """What it used of its machines on average: ``cpu`` (cores), ``memory`` (bytes); none where unmeasured."""
+        return self.provider.trainer.usage(self.ref)
+
     def final_metrics(self) -> dict[str, float]:
         """The last value of each metric."""
         return {point.name: point.value for point in self.metrics()}

@@ -195,6 +195,13 @@ class Trainer(ABC):
     def metrics(self, ref: Ref) -> list[MetricPoint]:
         """What the job logged, in order."""
 
+    def usage(self, ref: Ref) -> list[MetricPoint]:
+        """What the job used of its machines on average: ``cpu`` (cores) and ``memory`` (bytes) of each rank.
+
+        None where the provider does not measure it.
+        """
+        return []
+
     @abstractmethod
     def outputs(self, ref: Ref) -> Mapping[str, str]:
         """Output name to path or URI, in a form that this provider takes as an input."""

@@ -147,7 +147,8 @@ class MetricPoint:
 
     Args:
         name: for jobs as the job logged it; for endpoints ``requests``, ``errors``, ``client_errors`` (counts),
-            ``latency_p50``, ``latency_p90``, ``latency_p99`` (seconds), ``cpu`` (cores), ``memory`` (bytes).
+            ``latency_p50``, ``latency_p90``, ``latency_p99`` (seconds); of what either uses ``cpu`` (cores) and
+            ``memory`` (bytes).
         value: in the unit above.
         time: epoch seconds.
         step: of the training, where the job gave one.

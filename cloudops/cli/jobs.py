@@ -94,9 +94,11 @@ def logs(what: str | None, follow: bool, tail: int | None, timestamps: bool, out
 @what
 @project_options
 def metrics(what: str | None, **options: Any) -> None:
-    """Print the metrics of a job, or of the last hour of an endpoint."""
+    """Print the metrics of a job and what it used, or those of the last hour of an endpoint."""
+    from cloudops.handles import Job
+
     found = _job_or_endpoint(what, options)
-    points = found.metrics()
+    points = [*found.metrics(), *(found.usage() if isinstance(found, Job) else ())]
     if wants_json():
         fields = ("name", "value", "time", "step", "labels")
         document([{name: getattr(point, name) for name in fields} for point in points])

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from cloudops.provider import Captured, Monitor
 from cloudops.refs import MetricPoint, Ref
 
+from . import usage
 from .endpoint_status import live
 from .endpoints import Endpoints
 from .errors import translated
 from .names import Place
-from .serving import version_of
+from .serving import ConfigName, version_of
 from .storage import Storage
 from .trainer import absent
 
@@ -54,7 +55,19 @@ class SageMakerMonitor(Monitor):
                 labels = {"version": version_of(name, config)}
                 values = self._values(ref.id, name, since, until)
                 found += [MetricPoint(key, value, time=until, labels=labels) for key, value in values.items()]
-            return found
+            return [*found, *usage.points(self._client, usage.ENDPOINTS, self._users(ref.id, config), since, until)]
+
+    def _users(self, endpoint: str, config: ConfigName) -> list[usage.User]:
+        """The variants that have machines."""
+        return [
+            usage.User(
+                {"EndpointName": endpoint, "VariantName": variant["VariantName"]},
+                variant["InstanceType"],
+                {"version": version_of(variant["VariantName"], config)},
+            )
+            for variant in (self._endpoints.config(config.text) or {}).get("ProductionVariants", ())
+            if "InstanceType" in variant
+        ]
 
     def _values(self, endpoint: str, variant: str, since: float, until: float) -> dict[str, float]:
         """Each metric over the whole window, by one call."""

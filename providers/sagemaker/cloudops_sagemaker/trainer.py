@@ -188,6 +188,23 @@ class SageMakerTrainer(Trainer):
                 found.append(MetricPoint(metric.name, metric.value, time=line.time, step=metric.step, labels=labels))
         return found
 
+    def usage(self, ref: Ref) -> list[MetricPoint]:
+        """See :class:`cloudops.provider.Trainer`."""
+        from . import usage
+
+        with translated("usage", ref):
+            if is_batch(ref.id):
+                return []
+            described = self._existing(ref)
+            since = seconds(described.get("TrainingStartTime"))
+            resources = described["ResourceConfig"]
+            users = [
+                usage.User({"Host": f"{ref.id}/algo-{rank + 1}"}, resources["InstanceType"], {"rank": str(rank)})
+                for rank in range(resources["InstanceCount"] if since else 0)
+            ]
+            until = seconds(described.get("TrainingEndTime")) or time.time()
+            return usage.points(self._client, usage.JOBS, users, since or 0.0, max(until, time.time()))
+
     def outputs(self, ref: Ref) -> Mapping[str, str]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("outputs", ref):
