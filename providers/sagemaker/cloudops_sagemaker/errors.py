@@ -91,7 +91,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     # The service's side
     (
         "InternalFailure|InternalServer(Error|Exception)|InternalService(Error|Fault|Exception)|InternalError"
-        "|InternalDependencyException|InternalStreamFailure|ServiceUnavailable(Exception)?|ServiceFailure(Exception)?"
+        "|InternalDependencyException|InternalStreamFailure|ServiceUnavailable(Exception)?|Service(Failure|FailureException|Exception)"
         "|ModelNotReadyException|ModelStreamError|RequestTimeout(Exception)?|5[0-9][0-9]|IDPCommunicationError",
         r"",
         Unavailable,
@@ -99,7 +99,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     ),
     # What there is
     (
-        "ResourceNotFound(Exception|Fault)?|NoSuch(Bucket|Key|Entity|Upload|EntityException)|NotFound|404"
+        "ResourceNotFound(Exception|Fault)?|NoSuch(Bucket|Key|Entity|Upload|EntityException|ResourceException)|NotFound|404"
         "|ObjectNotFoundException|ResourceNotFound",
         r"",
         NotFound,
@@ -125,7 +125,7 @@ TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
         "Validation(Exception|Error)|Invalid.*|Missing.*|Malformed.*|EntityTooLarge|EntityTooSmall"
         "|BadRequest|400|405|MethodNotAllowed"
         "|UnknownOperationException|SerializationException|PublicPolicyException|UnmodifiableEntityException"
-        "|InvalidNextToken"
+        "|InvalidNextToken|IllegalArgumentException"
         "|ObjectAlreadyInActiveTierError|ObjectNotInActiveTierError|EncryptionTypeMismatch|TooManyParts"
         "|KeyTooLongError|413|415|416",
         r"",
