@@ -337,7 +337,10 @@ class SageMakerDeployer(Deployer):
                     ref = self._client.ref("endpoints", item["EndpointName"])
                     yield Listed(ref, phase_of(item["EndpointStatus"]), seconds(item["CreationTime"]), owner)
             if project is not None:
-                yield from self._leftovers.endpoints(project, lambda name: self._endpoints.described(name) is not None)
+                listed = {item["EndpointName"] for item in items}
+                yield from self._leftovers.endpoints(
+                    project, lambda name: name in listed or self._endpoints.described(name) is not None
+                )
 
     # Changing
 

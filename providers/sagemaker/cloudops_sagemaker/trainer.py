@@ -221,14 +221,18 @@ class SageMakerTrainer(Trainer):
     def jobs(self, project: str | None = None) -> Iterator[Listed]:
         """See :class:`cloudops.provider.Trainer`."""
         with translated("list jobs"):
-            yield from heapq.merge(
+            merged = heapq.merge(
                 self._training_jobs(project),
                 self._batches.listed(project),
                 key=lambda item: item.created or 0.0,
                 reverse=True,
             )
-            if project is not None:
-                yield from self._leftovers.jobs(project, self._there)
+            listed = set()
+            for item in merged:
+                listed.add(item.ref.id)
+                yield item
+            if project is not None:  # asked one by one only for what the listings do not have
+                yield from self._leftovers.jobs(project, lambda name: name in listed or self._there(name))
 
     def _there(self, name: str) -> bool:
         return self._batches.made(name) if is_batch(name) else self._described(name) is not None
