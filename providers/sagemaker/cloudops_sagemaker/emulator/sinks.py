@@ -1,14 +1,9 @@
-"""Where logs and metrics of what runs go: CloudWatch Logs and CloudWatch, as moto keeps them.
-
-A stream of a job's log answers pages without looking at all of its events, which moto's own does for each page.
-"""
+"""Where logs and metrics of what runs go: CloudWatch Logs and CloudWatch, as moto keeps them."""
 
 from __future__ import annotations
 
-import bisect
-import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .region import Region
 
-#: Bytes and events of a page of GetLogEvents, as the service has it.
-_PAGE_BYTES, _PAGE_EVENTS = 1 << 20, 10_000
-_EVENT_OVERHEAD = 26
 _CHUNK = 4 << 20
 
 
@@ -50,13 +42,15 @@ def log_stream(region: Region, group: str, name: str) -> Any:
     """The stream ``name`` of a log group, both made where they are missing; its ``deliver`` adds events."""
     from moto.logs.models import logs_backends
 
+    from .log_streams import Stream
+
     backend = logs_backends[region.account][region.name]
     with region.lock:
         if group not in backend.groups:
             backend.create_log_group(group, {}, kmsKeyId="")
         streams = backend.groups[group].streams
         if name not in streams:
-            streams[name] = _stream_class()(backend.groups[group], name)
+            streams[name] = Stream(backend.groups[group], name)
         return streams[name]
 
 
@@ -81,118 +75,3 @@ def put_metrics(
     if data:
         with region.lock:
             cloudwatch_backends[region.account][region.name].put_metric_data(namespace, data)
-
-
-@functools.cache
-def _stream_class() -> type[Any]:
-    from moto.logs.exceptions import InvalidParameterException
-    from moto.logs.models import LogStream
-    from moto.logs.utils import EventMessageFilter
-
-    class Stream(LogStream):
-        """A stream whose events come in the order of their times."""
-
-        def __init__(self, log_group: Any, name: str) -> None:
-            super().__init__(log_group, name)
-            self._times: list[int] = []
-            self._texts: list[str] = []
-            self.events: Any = _Events(self._times, self._texts)
-
-        def __reduce__(self) -> Any:
-            return _blank_stream, (), self.__dict__
-
-        def deliver(self, lines: Sequence[tuple[float, str]]) -> None:
-            """Add lines: time (epoch seconds) and text."""
-            self.put_log_events([{"timestamp": int(time * 1000), "message": text} for time, text in lines])
-
-        def put_log_events(self, log_events: list[dict[str, Any]]) -> str:
-            last = self._times[-1] if self._times else 0
-            for event in log_events:
-                last = max(last, event["timestamp"])
-                self._texts.append(event["message"])
-                self._times.append(last)
-                self.stored_bytes += len(event["message"].encode("utf-8", "replace")) + _EVENT_OVERHEAD
-            self.last_ingestion_time = datetime.now(UTC).replace(tzinfo=None)
-            self.upload_sequence_token += 1
-            return f"{self.upload_sequence_token:056d}"
-
-        def _update(self) -> None:
-            self.first_event_timestamp: Any
-            self.last_event_timestamp: Any
-            self.first_event_timestamp = self._times[0] if self._times else None
-            self.last_event_timestamp = self._times[-1] if self._times else None
-
-        def get_log_events(
-            self, start_time: Any, end_time: Any, limit: Any, next_token: str | None, start_from_head: Any
-        ) -> tuple[list[dict[str, Any]], str | None, str | None]:
-            low = bisect.bisect_left(self._times, int(start_time)) if start_time else 0
-            high = bisect.bisect_left(self._times, int(end_time)) if end_time else len(self._times)
-            count = int(limit or _PAGE_EVENTS)
-            direction, place = _token(next_token, InvalidParameterException)
-            if direction == "f" or (direction is None and start_from_head):
-                begin = max(low, place) if direction else low
-                end = self._page(range(begin, min(high, begin + count)))
-                end = max(begin, end)
-            else:
-                end = min(high, place) if direction else high
-                begin = self._page(range(end - 1, max(low, end - count) - 1, -1))
-                begin = min(begin, end)
-            page = [self._event(index) for index in range(begin, end)]
-            return page, f"b/{begin:056d}", f"f/{end:056d}"
-
-        def filter_log_events(self, start_time: int, end_time: int, filter_pattern: str) -> list[dict[str, Any]]:
-            low = bisect.bisect_left(self._times, int(start_time)) if start_time else 0
-            high = bisect.bisect_right(self._times, int(end_time)) if end_time else len(self._times)
-            wanted = EventMessageFilter(filter_pattern)
-            found = []
-            for index in range(low, high):
-                if wanted.matches(self._texts[index]):
-                    event = self._event(index)
-                    found.append({**event, "logStreamName": self.log_stream_name, "eventId": f"{id(self)}{index:020d}"})
-            return found
-
-        def _page(self, places: range) -> int:
-            """The place behind the last of ``places`` that still fits into a page, in their direction."""
-            size, after = 0, places.start if places.step > 0 else places.start + 1
-            for index in places:
-                size += len(self._texts[index].encode("utf-8", "replace")) + _EVENT_OVERHEAD
-                if size > _PAGE_BYTES and index != places.start:
-                    break
-                after = index + 1 if places.step > 0 else index
-            return after
-
-        def _event(self, index: int) -> dict[str, Any]:
-            time = self._times[index]
-            return {"ingestionTime": time, "message": self._texts[index], "timestamp": time}
-
-    return Stream
-
-
-def _blank_stream() -> Any:
-    """A stream that is about to be given its state."""
-    return object.__new__(_stream_class())
-
-
-class _Events(Sequence[Any]):
-    """The events of a stream, as moto's own code looks at them."""
-
-    def __init__(self, times: list[int], texts: list[str]) -> None:
-        self._times, self._texts = times, texts
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    def __getitem__(self, index: Any) -> Any:
-        from moto.logs.models import LogEvent
-
-        time, text = self._times[index], self._texts[index]
-        return LogEvent(time, {"timestamp": time, "message": text})
-
-
-def _token(token: str | None, error: type[Exception]) -> tuple[str | None, int]:
-    """Direction and place that a token of a page says; no direction without one."""
-    if token is None:
-        return None, 0
-    if token[:2] not in ("f/", "b/") or not token[2:].isdigit():
-        raise error("The specified nextToken is invalid.")
-    return token[0], int(token[2:])
