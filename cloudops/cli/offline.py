@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from .options import output_option, seconds
 from .output import age, document, note, table
@@ -40,6 +41,7 @@ def _server_options(function: Function) -> Function:
             multiple=True,
             help="An emulator that no installed provider brings, or that goes before it.",
         ),
+        click.option("--index-credentials", is_flag=True, help="Give jobs your credentials for package indexes, too."),
         click.option("--port", metavar="N", type=int, default=0, help="Of the proxy.  [default: a free one]"),
     ]
     for decorator in reversed(decorators):
@@ -72,7 +74,9 @@ def start(output: str, **given: Any) -> None:
     """
     from cloudops.offline import background
 
-    client, problems = background.start(_settings(given))
+    source = click.get_current_context().get_parameter_source
+    named = [name for name in given if source(name) is ParameterSource.COMMANDLINE]
+    client, problems = background.start(_settings(given), named)
     _warn(problems)
     if output == "json":
         document({"url": client.record.url, "pid": client.record.process.pid, "folder": client.record.folder})
@@ -133,11 +137,13 @@ def env(output: str) -> None:
 
     Example: eval "$(cloudops offline env)"
     """
+    import os
     import shlex
 
     from cloudops.offline.client import to_lead_to
+    from cloudops.offline.environment import resolved
 
-    environment = to_lead_to().environment()
+    environment = resolved(to_lead_to().environment(), os.environ)
     if output == "json":
         document({"variables": dict(environment.variables), "unset": list(environment.unset)})
         return
@@ -186,22 +192,24 @@ def advance(duration: str, output: str) -> None:
     "--on", metavar="PATTERN", default="*", help="Which calls or things, as SERVICE:OPERATION or SERVICE:KIND."
 )
 @click.option("--resource", metavar="PATTERN", default="*", help="The name of the thing.")
-@click.option("--times", metavar="N", type=click.IntRange(min=1), default=1, help="How often.  [default: 1]")
+@click.option("--times", metavar="N", type=click.IntRange(min=1), help="How often.  [default: 1]")
 @click.option("--always", is_flag=True, help="Again and again.")
 @click.option("--skip", metavar="N", type=click.IntRange(min=0), default=0, help="Let so many through first.")
 @click.option("--probability", metavar="P", type=click.FloatRange(0, 1), default=1.0, help="Of each, 0 to 1.")
 @click.option(
-    "--seconds", metavar="N", type=click.FloatRange(min=0), default=60.0, help="How long, where it takes time."
+    "--seconds", metavar="N", type=click.FloatRange(min=0), help="How long, where it takes time.  [default: 60]"
 )
 @output_option
-def fault(kind: str, times: int, always: bool, output: str, **given: Any) -> None:
+def fault(kind: str, times: int | None, always: bool, output: str, **given: Any) -> None:
     """Have something go wrong in the offline clouds; docs/offline.md lists the kinds.
 
     Example: cloudops offline fault throttling --on 'sagemaker:Create*' --times 3
     """
     from cloudops.offline.client import found
 
-    rule = found().post("faults", kind=kind.replace("-", "_"), times=None if always else times, **given)
+    if always and times is not None:
+        raise click.UsageError("--always and --times exclude each other")
+    rule = found().post("faults", kind=kind.replace("-", "_"), times=None if always else times or 1, **given)
     if output == "json":
         document(rule)
     else:
@@ -263,10 +271,11 @@ def _show_rules(rules: Sequence[dict[str, Any]]) -> None:
             rule["times"] or "always",
             rule["skip"],
             rule["probability"],
+            "" if rule["seconds"] is None else f"{rule['seconds']:g}",
         )
         for rule in rules
     ]
-    table(["fault", "kind", "on", "resource", "times", "skip", "probability"], rows)
+    table(["fault", "kind", "on", "resource", "times", "skip", "probability", "seconds"], rows)
 
 
 def _time(known: dict[str, Any]) -> str:

@@ -51,12 +51,13 @@ def start(
     spec: JobSpec,
     secrets: Mapping[str, str] = _NO_SECRETS,
     *,
+    setup_secrets: Mapping[str, str] = _NO_SECRETS,
     on_exists: Literal["return", "raise"] = "return",
 ) -> bool:
     """Start a job in ``directory`` (made when missing) and return once its supervisor runs.
 
     Of two calls at once, one starts the job. Secrets go through a pipe into the environment of the job's processes
-    and nowhere else; logs show them as ``***``.
+    and nowhere else, ``setup_secrets`` into that of its set-up alone; logs show them as ``***``.
 
     Returns:
         Whether this call started it; False where the directory has a job already, which is left alone.
@@ -78,7 +79,7 @@ def start(
         try:
             folder.write_state(JobState("pending", created=time.time(), id=os.urandom(16).hex()))
             folder.write_spec(spec)
-            _launch(folder, lock, secrets)
+            _launch(folder, lock, {"job": dict(secrets), "setup": dict(setup_secrets)})
         except Exception:  # not on Ctrl-C: the supervisor may be at work by then
             folder.forget()
             raise
@@ -206,7 +207,7 @@ def _taken(folder: JobFolder, lock: Lock) -> bool:
     return state is not None and (state.phase != "pending" or state.supervisor is not None)
 
 
-def _launch(folder: JobFolder, lock: Lock, secrets: Mapping[str, str]) -> None:
+def _launch(folder: JobFolder, lock: Lock, secrets: Mapping[str, Mapping[str, str]]) -> None:
     """Start the supervisor with the lock, hand it the secrets, and wait for its word."""
     from .process import spawn_detached
 
@@ -222,7 +223,7 @@ def _launch(folder: JobFolder, lock: Lock, secrets: Mapping[str, str]) -> None:
             os.close(secrets_in)
             os.close(hello_out)
         with contextlib.suppress(BrokenPipeError):
-            giving.write(json.dumps(dict(secrets)))
+            giving.write(json.dumps(secrets))
             giving.close()
         word = hello.read()
     if word != "ok":

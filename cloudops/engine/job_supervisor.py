@@ -1,7 +1,8 @@
 """The process that runs a job: ``python -m cloudops.engine.job_supervisor FOLDER LOCK SECRETS HELLO``.
 
-LOCK, SECRETS and HELLO are inherited descriptors: the lock of the folder, a pipe with the secrets as a JSON object,
-and a pipe that gets the word "ok" once the job is in good hands, or what is wrong.
+LOCK, SECRETS and HELLO are inherited descriptors: the lock of the folder, a pipe with the secrets as a JSON object
+(those of the ``job``, those of its ``setup`` alone), and a pipe that gets the word "ok" once the job is in good hands,
+or what is wrong.
 
 It is two processes. The upper one, the guardian, only waits: when the supervisor below it is killed, it kills what
 the job left (as their new parent it finds even those that left their group and cleared their environment) and
@@ -41,16 +42,17 @@ class Supervisor:
     Args:
         folder: of the job; the lock is held.
         secrets: name to value.
+        setup_secrets: those that only the set-up gets.
     """
 
-    def __init__(self, folder: JobFolder, secrets: Mapping[str, str]) -> None:
+    def __init__(self, folder: JobFolder, secrets: Mapping[str, str], setup_secrets: Mapping[str, str]) -> None:
         spec, state = folder.read_spec(), folder.read_state()
         if spec is None or state is None:
             raise FileNotFoundError(f"there is no job in {folder.path}")
-        self.folder, self.spec, self.secrets = folder, spec, secrets
+        self.folder, self.spec, self.secrets, self._setup_secrets = folder, spec, secrets, setup_secrets
         self.wishes = Wishes()
         self.state: JobState = replace(state, supervisor=ProcessId.of(os.getpid()))
-        self._mask = Mask(secrets.values())
+        self._mask = Mask([*secrets.values(), *setup_secrets.values()])
         self._logs = [Log(folder.log(rank)) for rank in range(spec.ranks)]
         self._metrics = AppendFile(folder.metrics)
 
@@ -78,7 +80,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             return Outcome("failed", f"cannot prepare {self.spec.cwd}: {error}")
         for argv in self.spec.setup:
-            env = self._environment({MARKER: self.state.id, "CUDA_VISIBLE_DEVICES": ""})
+            env = self._environment({MARKER: self.state.id, "CUDA_VISIBLE_DEVICES": "", **self._setup_secrets})
             command = Command(argv, self.spec.cwd, env, name="setup")
             hooks = Hooks(lambda ranks: self._publish("preparing", ranks=ranks), self._stopping, self._still_there)
             sinks = Sinks(self._logs[0], None, self._mask)
@@ -217,7 +219,8 @@ def _supervise(folder: JobFolder, secrets: int, hello: int) -> int:
     adopt_orphans()
     try:
         with open(secrets, encoding="utf-8") as taking:
-            supervisor = Supervisor(folder, json.load(taking))
+            given = json.load(taking)
+        supervisor = Supervisor(folder, given["job"], given["setup"])
         supervisor.begin()
     except (OSError, ValueError) as error:
         _tell(hello, f"{error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Collection
 
 from cloudops.errors import CloudopsError, ConfigError
 
@@ -16,8 +17,12 @@ from .settings import Settings
 _PATIENCE = 30.0
 
 
-def start(settings: Settings) -> tuple[Client, list[str]]:
+def start(settings: Settings, given: Collection[str]) -> tuple[Client, list[str]]:
     """The server in the background, started now where none runs; of two calls at once, one starts it.
+
+    Args:
+        settings: what it is started with.
+        given: the names of those that a server must have that runs already.
 
     Returns:
         The server, and the providers whose clouds it could not load, one line each.
@@ -33,9 +38,10 @@ def start(settings: Settings) -> tuple[Client, list[str]]:
             path.unlink(missing_ok=True)  # that of a server that was killed
             launched = launch(settings, record=path)
             return Client(launched.record), launched.problems
-    if settings != Settings() and running.record.settings != settings.to_json():
+    wanted, has = settings.to_json(), running.record.settings
+    if other := [name for name in given if has.get(name) != wanted[name]]:
         raise ConfigError(
-            f"offline clouds run already, at {running.record.url} and with other settings",
+            f"offline clouds run already, at {running.record.url} and with {other[0]} {has.get(other[0])!r}",
             hint="`cloudops offline stop` ends them",
         )
     return running, []

@@ -45,7 +45,7 @@ class Client:
     def environment(self) -> Environment:
         """What a client's environment needs."""
         found = self.get("environment")
-        return Environment(found["variables"], tuple(found["unset"]))
+        return Environment(found["variables"], tuple(found["unset"]), found["kept"])
 
     def _ask(self, method: str, what: str, values: Mapping[str, Any] | None) -> Any:
         parts = urlsplit(self.record.url)

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+_CENTURY = 100 * 365.25 * 86400
+
 
 class Clock:
     """A clock whose seconds are shorter than real ones by ``speed``; nothing else in an emulator sleeps.
@@ -44,10 +46,10 @@ class Clock:
         """Move it on, wake everybody whose time has come, and return the new time.
 
         Raises:
-            ValueError: ``seconds`` is negative or no number.
+            ValueError: ``seconds`` is negative, or so large that no calendar has the time.
         """
-        if not seconds >= 0:
-            raise ValueError(f"cannot advance by {seconds} s; expected 0 or more")
+        if not 0 <= seconds <= _CENTURY:
+            raise ValueError(f"cannot advance by {seconds:g} s; expected 0 to {_CENTURY:g}, a hundred years")
         with self._changed:
             self._moved += seconds
             self._changed.notify_all()

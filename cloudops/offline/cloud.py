@@ -34,6 +34,7 @@ class OfflineCloud:
         seed: of the faults that happen with a probability.
         images: pattern of a container image to the Python interpreter that stands for it.
         emulators: ``module:Class`` of emulators that no installed provider brings, or that goes before it.
+        index_credentials: whether jobs get the caller's credentials for package indexes.
 
     Raises:
         ConfigError: a value makes no sense.
@@ -48,8 +49,17 @@ class OfflineCloud:
         seed: int = 0,
         images: Mapping[str, str] | Iterable[str] = (),
         emulators: Sequence[str] = (),
+        index_credentials: bool = False,
     ) -> None:
-        self._settings = settings(data=data, port=port, speed=speed, seed=seed, images=images, emulators=emulators)
+        self._settings = settings(
+            data=data,
+            port=port,
+            speed=speed,
+            seed=seed,
+            images=images,
+            emulators=emulators,
+            index_credentials=index_credentials,
+        )
         self._launched: Launched | None = None
         self._environment: Environment | None = None
 
@@ -122,7 +132,7 @@ class OfflineCloud:
         times: int | None = 1,
         skip: int = 0,
         probability: float = 1.0,
-        seconds: float = 60.0,
+        seconds: float | None = None,
     ) -> int:
         """Have something go wrong from now on; returns the number of the rule. See :class:`Rule` for the arguments.
 

@@ -175,7 +175,7 @@ class Connection(BaseHTTPRequestHandler):
     def _break(self, rule: Rule, emulator: Emulator, environ: WSGIEnvironment) -> None:
         """Do what a rule of the connection says; the client gets no answer."""
         if rule.kind is FaultKind.TIMEOUT:
-            self.proxy.clock.wait(rule.seconds, self._client_gone)
+            self.proxy.clock.wait(rule.lasts, self._client_gone)
         elif rule.kind is FaultKind.DROPPED_AFTER:
             exchange.swallow(emulator.application, environ)
         self.close_connection = True

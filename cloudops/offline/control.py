@@ -13,6 +13,7 @@ from cloudops.errors import CloudopsError
 
 from .emulators import Broken, Emulators
 from .faults import FaultKind, Rule
+from .subjects import check_subject
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -77,11 +78,13 @@ class Control:
         if action is None:
             return HTTPStatus.NOT_FOUND, _error(f"there is no {name}", f"there are: {', '.join(_ACTIONS)}")
         try:
-            return HTTPStatus.OK, action(self, json.loads(environ["wsgi.input"].read() or b"{}"))
+            return HTTPStatus.OK, action(self, _given(environ["wsgi.input"].read()))
         except CloudopsError as error:
             return HTTPStatus.BAD_REQUEST, _error(error.message, error.hint)
-        except (ValueError, TypeError, KeyError) as error:
-            return HTTPStatus.BAD_REQUEST, _error(str(error))
+        except KeyError as error:
+            return HTTPStatus.BAD_REQUEST, _error(f"{name} needs the member {error}")
+        except (ValueError, TypeError) as error:
+            return HTTPStatus.BAD_REQUEST, _error(f"{name}: {error}")
 
     def status(self, given: Mapping[str, Any]) -> Any:
         """The server, its time, each cloud and what exists there."""
@@ -103,7 +106,7 @@ class Control:
 
     def variables(self, given: Mapping[str, Any]) -> Any:
         """What a client's environment needs."""
-        return {"variables": dict(self.environment.variables), "unset": list(self.environment.unset)}
+        return asdict(self.environment)
 
     def advance(self, given: Mapping[str, Any]) -> Any:
         """Move the clock on."""
@@ -124,7 +127,9 @@ class Control:
             kind = FaultKind(given["kind"])
         except ValueError:
             raise ValueError(f"there is no fault {given['kind']!r}; there are: {', '.join(FaultKind)}") from None
-        return asdict(self._faults.add(Rule(**{**given, "kind": kind})))
+        rule = Rule(**{**given, "kind": kind})
+        check_subject(rule, [slot.kind for slot in self.emulators])
+        return asdict(self._faults.add(rule))
 
     def remove(self, given: Mapping[str, Any]) -> Any:
         """Take back one fault."""
@@ -179,6 +184,14 @@ def _try(get: Callable[[], object]) -> None:
         get()
     except Broken:
         return
+
+
+def _given(body: bytes) -> Mapping[str, Any]:
+    """The members of a request. Raises ValueError where it is no JSON object."""
+    value = json.loads(body or b"{}")
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got {value!r:.40}")
+    return value
 
 
 def _error(message: str, hint: str | None = None) -> dict[str, Any]:

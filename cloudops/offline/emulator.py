@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,11 +43,14 @@ class Environment:
 
     Args:
         variables: to be set.
-        unset: to be removed, such as the name of a real profile.
+        unset: to be removed, such as the name of a real profile; patterns as in ``fnmatch``.
+        kept: names that mean the same, such as those of the region, with a value: all of them get what the first of
+            them has that the client has set, else the value.
     """
 
     variables: Mapping[str, str]
     unset: Sequence[str] = ()
+    kept: Sequence[tuple[Sequence[str], str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,23 @@ class Emulator(ABC):
     @classmethod
     @abstractmethod
     def environment(cls, folder: Path) -> Environment:
-        """What clients need; files that it names (an empty configuration, say) are written to ``folder``."""
+        """What clients need; files that it names (an empty configuration, say) are written to ``folder``.
+
+        It is called in the server, whose own variables say nothing of any client.
+        """
+
+    @classmethod
+    def subjects(cls, kind: FaultKind, service: str) -> Collection[str] | None:
+        """What a fault of ``kind`` can happen to here, as :attr:`cloudops.offline.faults.Rule.on` has it.
+
+        Args:
+            kind: of the fault.
+            service: a pattern over the services that are asked about: the part of ``on`` before the colon.
+
+        Returns:
+            Names of calls or things; None where that cannot be told, and any pattern is taken.
+        """
+        return None
 
     @abstractmethod
     def __init__(self, surroundings: Surroundings) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .emulator import Environment
@@ -73,10 +74,12 @@ def client(
         **({ROOTS: str(roots)} if roots else {}),
     }
     unset = [*_IN_THE_WAY, ROOTS]
+    kept: list[tuple[Sequence[str], str]] = []
     for cloud in clouds:
         variables.update(cloud.variables)
         unset += cloud.unset
-    return Environment(variables, tuple(dict.fromkeys(name for name in unset if name not in variables)))
+        kept += cloud.kept
+    return Environment(variables, tuple(dict.fromkeys(name for name in unset if name not in variables)), kept)
 
 
 def network(
@@ -94,10 +97,20 @@ def network(
     return {**proxies(proxy, direct), **dict.fromkeys(BUNDLES, str(certificate)), OWNER: str(owner), **indexes}
 
 
+def resolved(environment: Environment, base: Mapping[str, str]) -> Environment:
+    """``environment`` for a process whose variables are ``base``: names for patterns, values for what is kept."""
+    variables = dict(environment.variables)
+    for names, default in environment.kept:
+        value = next((base[name] for name in names if base.get(name)), default)
+        variables.update(dict.fromkeys(names, value))
+    unset = [name for name in base if any(fnmatch.fnmatchcase(name, pattern) for pattern in environment.unset)]
+    return Environment(variables, tuple(name for name in unset if name not in variables))
+
+
 def applied(environment: Environment, base: Mapping[str, str]) -> dict[str, str]:
     """``base`` with the variables of ``environment`` set and unset."""
-    kept = {name: value for name, value in base.items() if name not in environment.unset}
-    return {**kept, **environment.variables}
+    found = resolved(environment, base)
+    return {**{name: value for name, value in base.items() if name not in found.unset}, **found.variables}
 
 
 #: Of the caller's variables, the server gets no others: what its jobs' supervisors could be asked for is not there.

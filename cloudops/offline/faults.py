@@ -50,6 +50,9 @@ ANSWERS = frozenset(
 #: An emulator does these to its jobs and endpoints: no machine is found for one; a spot machine is taken away; health
 #: checks fail; a model is ready ``seconds`` later; artifacts are uploaded in part; a state has a name unknown to all.
 RUNNING = frozenset(FaultKind) - CONNECTION - ANSWERS
+#: Those that take some time.
+LASTING = frozenset({FaultKind.TIMEOUT, FaultKind.SLOW_START, FaultKind.NO_CAPACITY})
+_LONGEST = 31_557_600  # a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,11 @@ class Rule:
         times: how often; None for ever.
         skip: how many matches are let through first.
         probability: of each match, 0 to 1, by a generator that is seeded.
-        seconds: how long, where the kind takes some time (``timeout``, ``slow_start``), by the offline clock.
+        seconds: how long, where the kind takes some time (:data:`LASTING`), by the offline clock; None for a minute.
         id: given by :meth:`Faults.add`.
+
+    Raises:
+        ValueError: a value makes no sense, or has no effect on this kind.
     """
 
     kind: FaultKind
@@ -74,16 +80,26 @@ class Rule:
     times: int | None = 1
     skip: int = 0
     probability: float = 1.0
-    seconds: float = 60.0
+    seconds: float | None = None
     id: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability {self.probability}; expected 0 to 1")
-        if not (self.on and self.resource):
-            raise ValueError("an empty pattern is never met; expected * for everything")
-        if (self.times is not None and self.times < 1) or self.skip < 0 or not self.seconds >= 0:
-            raise ValueError("expected times of 1 or more, skip and seconds of 0 or more")
+        for name in ("on", "resource"):
+            _require(bool(_is(getattr(self, name), str)), name, getattr(self, name), "a pattern; * is everything")
+        _require(self.times is None or (_is(self.times, int) and self.times >= 1), "times", self.times, "1, 2, ...")
+        _require(_is(self.skip, int) and self.skip >= 0, "skip", self.skip, "0, 1, ...")
+        number = _is(self.probability, (int, float))
+        _require(number and 0 <= self.probability <= 1, "probability", self.probability, "0 to 1")
+        if self.seconds is not None:
+            number = _is(self.seconds, (int, float))
+            _require(number and 0 <= self.seconds <= _LONGEST, "seconds", self.seconds, f"0 to {_LONGEST}")
+            if self.kind not in LASTING:
+                raise ValueError(f"{self.kind} has no length; seconds are of: {', '.join(sorted(LASTING))}")
+
+    @property
+    def lasts(self) -> float:
+        """Its length in seconds of the offline clock."""
+        return 60.0 if self.seconds is None else self.seconds
 
 
 class Faults:
@@ -148,6 +164,16 @@ class Faults:
             del self._rules[index]
         else:
             self._rules[index] = replace(rule, times=rule.times - 1)
+
+
+def _is(value: object, kind: type | tuple[type, ...]) -> bool:
+    """Whether a value that came as JSON is of that kind; an empty text is none."""
+    return isinstance(value, kind) and not isinstance(value, bool) and value != ""
+
+
+def _require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} {value!r}; expected {expected}")
 
 
 def _matches(rule: Rule, on: str, resource: str) -> bool:

@@ -1,7 +1,7 @@
 """The package indexes that pip and uv use on this machine: jobs reach them directly, as the one exception.
 
 An emulated job installs its requirements like a real one. Which hosts that takes is read from where pip and uv read
-it, as far as it names hosts; credentials for an index are passed on with its address.
+it, as far as it names hosts. Credentials for an index are the caller's, and no job's unless he says so.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
+import re
 import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ _SYSTEM = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+#: In addresses; and what the names of variables that hold them end in.
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+_SECRET_NAMES = ("_PASSWORD", "_USERNAME", "_TOKEN", "_CLIENT_CERT")
 _MORE = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS")
 
 
@@ -42,21 +46,45 @@ def hosts(environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys([*(found or _DEFAULT), *others]))
 
 
-def variables(environ: Mapping[str, str], certificate: Path, bundle: Path) -> dict[str, str]:
+def withheld(environ: Mapping[str, str]) -> list[str]:
+    """The variables of pip and uv that hold credentials, or name a file that does."""
+    return sorted(name for name, value in _settings(environ).items() if _secret(name, value))
+
+
+def variables(
+    environ: Mapping[str, str], certificate: Path, bundle: Path, *, credentials: bool = False
+) -> dict[str, str]:
     """What lets pip and uv inside a job reach the indexes: the caller's settings, and the roots that he trusts.
 
     Args:
         environ: the caller's.
         certificate: of the offline clouds' authority.
         bundle: the file to be written, with that and those roots: uv has no variable of its own for them.
+        credentials: whether a job gets those of the indexes, too; if not, addresses are given without them.
 
     Raises:
         OSError: it cannot be written.
     """
     trusted = roots(environ)
     bundle.write_bytes(certificate.read_bytes() + (b"" if trusted is None else trusted.read_bytes()))
-    settings = {name: value for name, value in environ.items() if name.startswith(("PIP_", "UV_"))}
+    given = _settings(environ)
+    settings = given if credentials else {name: _CREDENTIALS.sub("//", value) for name, value in given.items()}
+    if not credentials:
+        settings = {name: value for name, value in settings.items() if not _secret(name, value)}
     return {**settings, "PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
+
+
+def _settings(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith(("PIP_", "UV_"))}
+
+
+def _secret(name: str, value: str) -> bool:
+    if name.endswith(_SECRET_NAMES) or _CREDENTIALS.search(value):
+        return True
+    if name.endswith("_CONFIG_FILE"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return _CREDENTIALS.search(Path(value).read_text(encoding="utf-8")) is not None
+    return False
 
 
 def roots(environ: Mapping[str, str]) -> Path | None:

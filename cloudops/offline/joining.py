@@ -27,7 +27,7 @@ def join(*, start: bool = True) -> list[str] | None:
         return None
     client, problems = of_background(), None
     if client is None and start:
-        client, problems = background.start(Settings())
+        client, problems = background.start(Settings(), given=())
     if client is None:
         return None
     wanted = applied(client.environment(), os.environ)

@@ -97,8 +97,9 @@ def _folder(settings: Settings) -> Path:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         (folder / "server.log").touch()
     except OSError as error:
+        where = error.filename or settings.data or "the folder for temporary files"
         raise ConfigError(
-            f"{error.filename or tempfile.gettempdir()} cannot be written: {error.strerror}",
+            f"{where} cannot be written: {error.strerror}",
             hint="--data names a folder of yours; without it, TMPDIR is where the server's folder is made",
         ) from error
     return folder.resolve()

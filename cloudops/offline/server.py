@@ -66,6 +66,9 @@ class Server:
         self._token = secrets.token_urlsafe(32)
         ours, self.problems = installed()
         kinds = [named(path) for path in settings.emulators] + ours
+        if not settings.index_credentials and (names := indexes.withheld(os.environ)):
+            text = f"{', '.join(names)}: credentials for package indexes are kept from jobs"
+            self.problems.append(f"{text}; --index-credentials passes them on")
         self.direct = indexes.hosts(os.environ)
         egress = Egress()
         about = {"settings": settings.to_json(), "pid": os.getpid(), "direct": self.direct, "problems": self.problems}
@@ -102,7 +105,12 @@ class Server:
             self.proxy.address,
             self.authority.certificate,
             folder,
-            indexes.variables(os.environ, self.authority.certificate, folder / "ca" / "with-roots.pem"),
+            indexes.variables(
+                os.environ,
+                self.authority.certificate,
+                folder / "ca" / "with-roots.pem",
+                credentials=settings.index_credentials,
+            ),
             self.direct,
         )
 

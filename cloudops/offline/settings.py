@@ -23,6 +23,7 @@ class Settings:
         seed: of the faults that happen with a probability.
         images: pattern of a container image to the Python interpreter that stands for it.
         emulators: ``module:Class`` of emulators that no installed provider brings, or that goes before it.
+        index_credentials: whether jobs get the caller's credentials for package indexes.
     """
 
     data: str = ""
@@ -31,6 +32,7 @@ class Settings:
     seed: int = 0
     images: Mapping[str, str] = field(default_factory=dict)
     emulators: Sequence[str] = ()
+    index_credentials: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with its members."""
@@ -45,6 +47,7 @@ def settings(
     seed: int = 0,
     images: Mapping[str, str] | Iterable[str] = (),
     emulators: Sequence[str] = (),
+    index_credentials: bool = False,
 ) -> Settings:
     """Settings in which every path is absolute.
 
@@ -55,6 +58,7 @@ def settings(
         seed: as there.
         images: a mapping, or texts such as ``*/my-image:*=/opt/venv/bin/python``.
         emulators: as there.
+        index_credentials: as there.
 
     Raises:
         ConfigError: a value makes no sense.
@@ -70,7 +74,7 @@ def settings(
     if folder and os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigError(f"{folder} is no folder", hint="--data names the folder that keeps the offline clouds' state")
     table = {pattern: _interpreter(pattern, python) for pattern, python in pairs}
-    return Settings(folder, port, speed, seed, table, tuple(emulators))
+    return Settings(folder, port, speed, seed, table, tuple(emulators), index_credentials)
 
 
 def _pair(text: str) -> tuple[str, str]:

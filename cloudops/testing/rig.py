@@ -7,7 +7,7 @@ import enum
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -176,6 +176,19 @@ class Rig:
     def inject(self, fault: Fault, ref: Ref | None = None) -> AbstractContextManager[None]:
         """Make ``fault`` happen within the context, to ``ref`` or to the next calls; by default nothing can."""
         self.cannot(f"inject {fault}" + (f" into {ref.kind}" if ref else ""))
+
+    def stored(self, files: Mapping[str, str]) -> AbstractContextManager[str]:
+        """Files in an object store that jobs can read, as names below the URI that is given, which ends in ``/``."""
+        self.cannot("write to an object store")
+
+    @contextlib.contextmanager
+    def elsewhere(self) -> Iterator[Rig]:
+        """The rig of another provider whose outputs are to be read here; by default of ``local``."""
+        if self.name == "local":
+            self.cannot("run jobs of another provider")
+        with Rig(self.folder) as other:
+            other.name = "local"
+            yield other
 
     def cannot(self, what: str) -> NoReturn:
         """Skip the test: the rig cannot do something."""

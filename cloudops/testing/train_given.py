@@ -129,6 +129,27 @@ class TrainGiven(Contract):
             spec = job("files", "${{inputs.table}}", inputs={"table": f"{url}/part-1.csv"})
             assert list(said(rig.train(session, spec))[0]["files"][0].values()) == [DATA["part-1.csv"]]
 
+    @requires(Capability.REMOTE_INPUTS)
+    def test_inputs_are_objects_prefixes_and_patterns_of_a_store(self, rig: Rig) -> None:
+        """An object is a file, a prefix a folder with everything below it, a pattern a folder of what matches."""
+        stored = {**DATA, "deeper/über uns.csv": "x\n1\n"}
+        with rig.stored(stored) as prefix:
+            inputs = {"one": f"{prefix}part-1.csv", "all": prefix, "some": f"{prefix}part-*.csv"}
+            spec = job("files", *(f"${{{{inputs.{name}}}}}" for name in inputs), inputs=inputs)
+            one, everything, some = said(rig.train(rig.session(), spec))[0]["files"]
+        assert list(one.values()) == [DATA["part-1.csv"]]
+        assert everything == stored
+        assert some == {name: text for name, text in DATA.items() if name.startswith("part-")}
+
+    @requires(Capability.REMOTE_INPUTS)
+    def test_an_input_may_be_an_output_of_another_provider(self, rig: Rig) -> None:
+        text = "x,y\n7,8\n"
+        with rig.elsewhere() as other:
+            spec = job("produce", "${{outputs.table}}", "${{params.text}}", outputs=["table"], params={"text": text})
+            folder = other.train(other.session(), spec).outputs()["table"]
+            second = rig.train(rig.session(), job("files", "${{inputs.all}}", inputs={"all": folder}))
+        assert said(second)[0]["files"] == [{"table.csv": text, "deeper/table.csv": text}]
+
     def test_an_output_is_an_input_of_the_next_job(self, rig: Rig) -> None:
         session = rig.session()
         text = "x,y\n5,6\n"

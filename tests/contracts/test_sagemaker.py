@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloudops_sagemaker.policy import CALLS
+from cloudops_sagemaker.storage import Storage
 
 from cloudops.offline import OfflineCloud
 from cloudops.refs import Ref
@@ -26,6 +28,8 @@ from cloudops.testing import (
     Rig,
     TrainContract,
 )
+
+from .in_s3 import in_s3
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +76,12 @@ class SageMakerRig(Rig):
             super().advance(seconds)
         else:
             self.cloud.advance(seconds)
+
+    def stored(self, files: Mapping[str, str]) -> AbstractContextManager[str]:
+        provider: Any = self.session().provider
+        bucket = provider._client.bucket
+        Storage(provider._client).ensure(bucket)
+        return in_s3(files, bucket, empty=self.cloud is None)
 
     @contextlib.contextmanager
     def inject(self, fault: Fault, ref: Ref | None = None) -> Iterator[None]:

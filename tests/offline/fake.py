@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cloudops.engine import job
 from cloudops.engine.files import read_json, write_json
 from cloudops.engine.folders import remove
 from cloudops.offline.emulator import Emulator, Environment, Resource, Surroundings
-from cloudops.offline.faults import FaultKind
+from cloudops.offline.faults import RUNNING, FaultKind
 
 START = 60.0
 
@@ -29,6 +29,11 @@ class FakeCloud(Emulator):
     def environment(cls, folder: Path) -> Environment:
         (folder / "profile").write_text("empty\n")
         return Environment({"FAKE_KEY": "throw-away", "FAKE_PROFILE": str(folder / "profile")}, ("FAKE_REAL_KEY",))
+
+    @classmethod
+    def subjects(cls, kind: FaultKind, service: str) -> Collection[str] | None:
+        calls = {"fake:PutThings", "fake:GetThings", "fake:GetEcho", "fake:PostJobs"}
+        return calls if kind not in RUNNING and service in ("fake", "*", "f*") else ()
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.given = surroundings

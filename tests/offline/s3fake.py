@@ -19,8 +19,9 @@ class S3(FakeCloud):
 
     @classmethod
     def environment(cls, folder: Path) -> Environment:
-        keys = {"AWS_ACCESS_KEY_ID": "throw-away", "AWS_SECRET_ACCESS_KEY": "throw-away", "AWS_REGION": "eu-west-1"}
-        return Environment(keys, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_SESSION_TOKEN", "AWS_PROFILE"))
+        keys = {"AWS_ACCESS_KEY_ID": "throw-away", "AWS_SECRET_ACCESS_KEY": "throw-away"}
+        unset = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+        return Environment(keys, unset, [(("AWS_REGION",), "eu-west-1")])
 
     def _answer(self, environ: Any, start: Any) -> Iterable[bytes]:
         put = environ["REQUEST_METHOD"] == "PUT"

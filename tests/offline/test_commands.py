@@ -178,8 +178,9 @@ def test_a_second_start_with_other_settings_is_refused(shell: Shell) -> None:
     first = json.loads(shell.run("offline", "start", "--speed", "60", "-o", "json").stdout)
     for same in ([], ["--speed", "60"]):
         assert json.loads(shell.run("offline", "start", *same, "-o", "json").stdout) == first
-    refused = shell.run("offline", "start", "--speed", "61", code=2).stderr
-    assert refused.splitlines()[0] == f"error: offline clouds run already, at {first['url']} and with other settings"
+    for other in ("61", "1"):  # the default, too, when it is asked for
+        refused = shell.run("offline", "start", "--speed", other, code=2).stderr
+        assert refused.splitlines()[0] == f"error: offline clouds run already, at {first['url']} and with speed 60.0"
 
 
 def test_a_record_of_a_server_that_was_killed_is_cleaned_up(shell: Shell) -> None:

@@ -110,16 +110,33 @@ def test_the_same_seed_makes_the_same_calls_fail(cloud: OfflineCloud) -> None:
     ("given", "message"),
     [
         ({"kind": "thorttling"}, "there is no fault 'thorttling'; there are: timeout, dropped_before"),
-        ({"kind": "quota", "times": 0}, "expected times of 1 or more"),
+        ({"kind": "quota", "times": 0}, "times 0; expected 1, 2"),
+        ({"kind": "quota", "times": 1.5}, "times 1.5; expected 1, 2"),
+        ({"kind": "quota", "skip": True}, "skip True; expected 0, 1"),
         ({"kind": "quota", "probability": 2}, "probability 2; expected 0 to 1"),
-        ({"kind": "quota", "on": ""}, "an empty pattern is never met"),
-        ({"kind": "timeout", "seconds": float("nan")}, "seconds of 0 or more"),
+        ({"kind": "quota", "on": ""}, "on ''; expected a pattern"),
+        ({"kind": "quota", "on": 5}, "on 5; expected a pattern"),
+        ({"kind": "quota", "seconds": 5}, "quota has no length; seconds are of: no_capacity, slow_start, timeout"),
+        ({"kind": "timeout", "seconds": float("nan")}, "seconds nan; expected 0 to"),
+        ({"kind": "timeout", "seconds": float("inf")}, "seconds inf; expected 0 to"),
+        (
+            {"kind": "quota", "on": "fake:PutTings"},
+            "quota never happens to 'fake:PutTings'; did you mean fake:PutThings",
+        ),
+        ({"kind": "unhealthy", "on": "fake:PutThings"}, "unhealthy never happens to .* no offline cloud has such"),
+        ({"kind": "quota", "on": "other:*"}, "did you mean|no offline cloud has such a service"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(cloud: OfflineCloud, given: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         cloud.fault(**given)  # type: ignore[arg-type]
     assert cloud.faults() == []
+
+
+def test_the_clock_is_moved_by_no_more_than_a_calendar_has(cloud: OfflineCloud) -> None:
+    for seconds in (float("inf"), float("nan"), -1):
+        with pytest.raises(ConfigError, match="POST advance: cannot advance by"):
+            cloud.advance(seconds)
 
 
 def test_every_fault_is_somebodys() -> None:

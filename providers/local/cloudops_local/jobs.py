@@ -46,13 +46,13 @@ class Jobs(Workplace):
 
         folder = self.layout.job(request.name)
         building = mapping.index_credentials(self.environ) if spec.setup else {}
-        given = {**building, **mapping.source_secrets(inputs), **request.secrets}
+        setup = {**building, **mapping.source_secrets(inputs, self.environ)}
         with self.alone("jobs", request.name):
             if self.has_job(request.name):
                 return
             self._write_job(request, folder, inputs)
             self.index.add("jobs", request.name, request.lineage.project, request.step)
-            job.start(folder.run, spec, secrets=given)
+            job.start(folder.run, spec, request.secrets, setup_secrets=setup)
 
     def _write_job(self, request: JobRequest | BatchRequest, folder: JobFolder, inputs: Mapping[str, Input]) -> None:
         from cloudops.provider import JobRequest

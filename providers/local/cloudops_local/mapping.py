@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from cloudops.engine.job import JobSpec, JobState
 from cloudops.refs import MetricPoint, Phase, Status
+from cloudops.store import access
 from cloudops.store.uris import redact
 
 from .layout import JobFolder
@@ -159,9 +160,15 @@ def stages(inputs: Mapping[str, Input], folder: JobFolder) -> list[dict[str, str
     ]
 
 
-def source_secrets(inputs: Mapping[str, Input]) -> dict[str, str]:
-    """The inputs' URLs that hold a signature or a password, by the variable that takes them to the job's set-up."""
-    return {_variable(name): item.source for name, item in inputs.items() if _signed(item)}
+def source_secrets(inputs: Mapping[str, Input], environ: Mapping[str, str]) -> dict[str, str]:
+    """What the set-up needs to fetch inputs, and the job itself is not to see.
+
+    The URLs that hold a signature or a password, each in a variable of its own, and what leads to object stores.
+    """
+    found = {_variable(name): item.source for name, item in inputs.items() if _signed(item)}
+    if any(item.is_uri for item in inputs.values()):
+        found.update(access.pack(environ))
+    return found
 
 
 def _variable(name: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cloudops.errors import CloudopsError, ConfigError
+from cloudops.store import access
 from cloudops.store.fetch import fetch
 from cloudops.store.snapshot import digest_path
 from cloudops.store.uris import redact
@@ -37,6 +38,7 @@ def check(name: str, source: str, version: str, store: Path) -> None:
 
 def main(plan: str, store: str) -> int:
     """Do for each input what the JSON file ``plan`` says (``mapping.stages``); prints what it does."""
+    access.unpack(os.environ)
     for item in json.loads(Path(plan).read_text(encoding="utf-8")):
         source = item["source"] if "source" in item else os.environ[item["secret"]]
         try:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from cloudops.offline.environment import resolved
 from cloudops.offline.faults import ANSWERS, RUNNING, FaultKind
 
 from .rig import ROLE, Rig, refusal
@@ -168,14 +172,26 @@ def test_a_service_that_nobody_emulates_is_an_error_of_a_service(rig, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_environment(tmp_path, monkeypatch):
+def test_a_command_keeps_its_region_and_loses_its_endpoints(tmp_path):
+    """Through a server, which knows nothing of the caller's variables itself."""
+    seen = "import os; print(os.environ['AWS_REGION'], os.environ.get('AWS_ENDPOINT_URL_S3'))"
+    environ = {**os.environ, "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    environ.pop("AWS_REGION", None)
+    command = [str(Path(sys.executable).with_name("cloudops")), "offline", "run", "--", sys.executable, "-c", seen]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["eu-west-1", "None"]
+
+
+def test_environment(tmp_path):
     from cloudops_sagemaker.emulator import SageMakerEmulator
 
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://elsewhere")
-    found = SageMakerEmulator.environment(tmp_path / "env")
+    found = resolved(
+        SageMakerEmulator.environment(tmp_path / "env"),
+        {"AWS_REGION": "eu-central-1", "AWS_PROFILE": "mine", "AWS_ENDPOINT_URL_S3": "http://elsewhere", "OTHER": "1"},
+    )
     assert found.variables["AWS_DEFAULT_REGION"] == "eu-central-1"
-    assert {"AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} <= set(found.unset)
+    assert set(found.unset) == {"AWS_PROFILE", "AWS_ENDPOINT_URL_S3"}
+    assert resolved(SageMakerEmulator.environment(tmp_path / "env"), {}).variables["AWS_REGION"] == "us-east-1"
     assert not set(found.unset) & set(found.variables)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "SAGEMAKER_USER_CONFIG_OVERRIDE"):
         assert os.path.exists(found.variables[name])

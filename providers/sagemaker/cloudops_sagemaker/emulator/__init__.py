@@ -6,8 +6,7 @@ else is made by whoever uses it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ _UNSET = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_*",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -87,21 +87,24 @@ class SageMakerEmulator(Emulator):
         files = {"aws-config": "", "aws-credentials": "", "sagemaker-sdk.yaml": _SDK_SETTINGS}
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _REGION
         variables = {
             "AWS_ACCESS_KEY_ID": KEY_ID,
             "AWS_SECRET_ACCESS_KEY": "offline",
             "AWS_SESSION_TOKEN": "offline",
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
             "AWS_CONFIG_FILE": str(folder / "aws-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-credentials"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(folder / "sagemaker-sdk.yaml"),
             "SAGEMAKER_VALIDATE_ROLE": "false",
         }
-        endpoints = sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_"))
-        return Environment(variables, (*_UNSET, *endpoints))
+        return Environment(variables, _UNSET, [(("AWS_REGION", "AWS_DEFAULT_REGION"), _REGION)])
+
+    @classmethod
+    def subjects(cls, kind: FaultKind, service: str) -> Collection[str] | None:
+        """The calls or things that a fault can happen to."""
+        from .subjects import subjects
+
+        return subjects(kind, service)
 
     def __init__(self, surroundings: Surroundings, *, literal: bool | None = None) -> None:
         from .app import Application

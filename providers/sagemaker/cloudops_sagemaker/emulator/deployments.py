@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import hosting
+from . import hosting, subjects
 from .fleets import FleetFailed
 from .hosted import Hosted, Member, Side
 from .operations import ServiceError
@@ -98,9 +98,7 @@ def scale_component(hosted: Hosted, component: Component, count: int) -> None:
     before, component.count = component.count, count
     reason = ""
     try:
-        if count and hosted.region.faults.take(
-            [FaultKind.NO_CAPACITY], "sagemaker:inference-component", component.name
-        ):
+        if count and hosted.region.faults.take([FaultKind.NO_CAPACITY], subjects.COMPONENT, component.name):
             raise FleetFailed(_NO_CAPACITY)
         component.fleet.prepare()
         component.fleet.scale(count)
@@ -135,7 +133,7 @@ def start(hosted: Hosted, member: Member, count: int) -> None:
     """
     fleet = member.fleet
     if count > (fleet.ready() if fleet else 0) and hosted.region.faults.take(
-        [FaultKind.NO_CAPACITY], "sagemaker:endpoint", hosted.name
+        [FaultKind.NO_CAPACITY], subjects.ENDPOINT, hosted.name
     ):
         raise FleetFailed(_NO_CAPACITY)
     member.count = count

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import deployments, endpoint_configs, hosting, updates
+from . import deployments, endpoint_configs, hosting, subjects, updates
 from .alarms import check_alarms
 from .deployment_policy import policy
 from .hosted import Hosted
@@ -56,7 +56,7 @@ def create_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]
 def describe_endpoint(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     """How the endpoint stands."""
     shown = existing(region, params["EndpointName"]).describe()
-    if region.faults.take({FaultKind.UNKNOWN_STATE}, "sagemaker:endpoint", params["EndpointName"]) is not None:
+    if region.faults.take({FaultKind.UNKNOWN_STATE}, subjects.ENDPOINT, params["EndpointName"]) is not None:
         shown["EndpointStatus"] = "Hibernating"
     return shown
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import effects, models
+from . import effects, models, subjects
 from .async_queue import Queue
 from .capture import Capture
 from .fleets import Fleet
@@ -130,14 +130,14 @@ class Hosted:
 
     def health(self, timeout: float, memory: int | None = None) -> Health:
         """The conditions of a start, with the faults that are to happen to this endpoint."""
-        faults, on = self.region.faults, "sagemaker:endpoint"
+        faults, on = self.region.faults, subjects.ENDPOINT
         slow = faults.take([FaultKind.SLOW_START], on, self.name)
         unhealthy = faults.take([FaultKind.UNHEALTHY], on, self.name)
 
         def struck() -> bool:
-            return faults.take([FaultKind.UNHEALTHY], "sagemaker:endpoint-instance", self.name) is not None
+            return faults.take([FaultKind.UNHEALTHY], subjects.INSTANCE, self.name) is not None
 
-        return Health(timeout, slow.seconds if slow else 0.0, unhealthy is not None, memory, struck)
+        return Health(timeout, slow.lasts if slow else 0.0, unhealthy is not None, memory, struck)
 
     def pick(self, variant: str | None, component: str | None = None) -> tuple[str, Member | Component]:
         """The variant (and what serves it) for the next request.

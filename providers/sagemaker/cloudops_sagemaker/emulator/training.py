@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import warm_pools
+from . import subjects, warm_pools
 from .keeping import on_restore
 from .listing import page
 from .operations import ServiceError, invalid, operation
 from .region import Record
 from .tags import tags_of
-from .training_job import KIND, SUBJECT, TrainingJob
+from .training_job import KIND, TrainingJob
 from .training_request import check_request
 from .training_states import enter
 
@@ -77,7 +77,7 @@ def create(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
 def describe(region: Region, params: dict[str, Any]) -> Mapping[str, Any]:
     """DescribeTrainingJob."""
     record = _existing(region, params)
-    unknown = region.faults.take({FaultKind.UNKNOWN_STATE}, SUBJECT, record.name)
+    unknown = region.faults.take({FaultKind.UNKNOWN_STATE}, subjects.TRAINING_JOB, record.name)
     with region.lock:
         warm_pools.refresh(region, record)
         described = {**record.described, "SecondaryStatusTransitions": _copied(record)}

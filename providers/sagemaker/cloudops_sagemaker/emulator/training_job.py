@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cloudops.engine.folders import remove
 from cloudops.offline.faults import FaultKind
 
-from . import warm_pools
+from . import subjects, warm_pools
 from .training_channels import DownloadError
 from .training_machines import Machines
 from .training_outputs import UploadError, artifact_uri, upload_artifacts
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .region import Record, Region
 
 KIND = "training-job"
-#: As the names of faults have it.
-SUBJECT = "sagemaker:training-job"
 #: How long states last in which nothing happens here, in seconds of the offline clock.
 _LAUNCH, _PREPARE = 0.2, 0.1
 _CHECKPOINT_PERIOD = 1.0
@@ -128,9 +126,9 @@ class TrainingJob:
             message = "Insufficient capacity error from EC2 while launching instances, retrying!"
             self._enter("Starting", message)
             left = self._wait_left()
-            if not self._pause(min(rule.seconds, left)):
+            if not self._pause(min(rule.lasts, left)):
                 return self._stopped()
-            if self.spot and rule.seconds >= left:
+            if self.spot and rule.lasts >= left:
                 return _MAX_WAIT
             if not self.spot:
                 return End("Failed", "Failed", _NO_CAPACITY)
@@ -298,4 +296,4 @@ class TrainingJob:
         return float("inf") if longest is None else self.record.created + longest - self._clock.now()
 
     def _fault(self, kind: FaultKind) -> Any:
-        return self.region.faults.take({kind}, SUBJECT, self.name)
+        return self.region.faults.take({kind}, subjects.TRAINING_JOB, self.name)

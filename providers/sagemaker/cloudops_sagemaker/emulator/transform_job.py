@@ -22,14 +22,13 @@ from .operations import ServiceError
 from .replicas import Health, Unreachable
 from .serving import Served
 from .sinks import LogTail, log_stream
+from .subjects import TRANSFORM_JOB
 from .transform_data import DataError, Source, content, payloads, sources
 
 if TYPE_CHECKING:
     from .region import Record, Region
 
 KIND = "transform-job"
-#: As the names of faults have it.
-SUBJECT = "sagemaker:transform-job"
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _STARTUP = 480.0
 _TIMEOUT, _RETRIES = 600, 3
@@ -88,7 +87,7 @@ class TransformJob:
 
     def _run(self) -> None:
         region, request = self._region, self._request
-        if region.faults.take([FaultKind.NO_CAPACITY], SUBJECT, self._record.name):
+        if region.faults.take([FaultKind.NO_CAPACITY], TRANSFORM_JOB, self._record.name):
             raise FleetFailed(_NO_CAPACITY)
         found = sources(region, request["TransformInput"]["DataSource"]["S3DataSource"])
         with region.lock:
@@ -115,9 +114,9 @@ class TransformJob:
         served = replace(
             served, unused=effects.of_transform(self._request, described), isolated=effects.isolates({}, described)
         )
-        slow = region.faults.take([FaultKind.SLOW_START], SUBJECT, self._record.name)
-        unhealthy = region.faults.take([FaultKind.UNHEALTHY], SUBJECT, self._record.name)
-        health = Health(_STARTUP, slow.seconds if slow else 0.0, unhealthy is not None, size.memory)
+        slow = region.faults.take([FaultKind.SLOW_START], TRANSFORM_JOB, self._record.name)
+        unhealthy = region.faults.take([FaultKind.UNHEALTHY], TRANSFORM_JOB, self._record.name)
+        health = Health(_STARTUP, slow.lasts if slow else 0.0, unhealthy is not None, size.memory)
         folder = region.folder / "transforms" / self._record.name
         draw = random.Random(region.faults.seed)
         return Fleet("transform", served.blueprint(folder, health), region.clock, draw)
@@ -129,7 +128,7 @@ class TransformJob:
             f"MaxConcurrentTransforms={max(request['MaxConcurrentTransforms'], 1)}, "
             f"MaxPayloadInMB={request['MaxPayloadInMB']}, BatchStrategy={request.get('BatchStrategy', 'None')}"
         )
-        partial = self._region.faults.take([FaultKind.PARTIAL_UPLOAD], SUBJECT, self._record.name) is not None
+        partial = self._region.faults.take([FaultKind.PARTIAL_UPLOAD], TRANSFORM_JOB, self._record.name) is not None
         with ThreadPoolExecutor(at_once) as pool:
             for source in found[: len(found) // 2] if partial else found:
                 if self._stopped.is_set():

@@ -7,14 +7,14 @@ from typing import Any
 
 from cloudops.offline.faults import FaultKind
 
-from . import models
+from . import models, subjects
 from .instances import check_instance
 from .keeping import on_restore
 from .operations import ServiceError, invalid, operation
 from .region import Record, Region
 from .summaries import listed
 from .tags import tags_of
-from .transform_job import KIND, SUBJECT, TransformJob
+from .transform_job import KIND, TransformJob
 from .transform_request import completed
 
 _SUMMARY = (
@@ -59,7 +59,7 @@ def describe_transform_job(region: Region, params: dict[str, Any]) -> Mapping[st
     record = _existing(region, params)
     with region.lock:
         described = {key: value for key, value in record.described.items() if key != "LastModifiedTime"}
-    if region.faults.take({FaultKind.UNKNOWN_STATE}, SUBJECT, record.name) is not None:
+    if region.faults.take({FaultKind.UNKNOWN_STATE}, subjects.TRANSFORM_JOB, record.name) is not None:
         described["TransformJobStatus"] = "Hibernating"
     return described
 
