@@ -114,6 +114,11 @@ def down(yes: bool, **options: Any) -> int:
             if wants_json():
                 document({"deleted": []})
             return 1
+    from cloudops.refs import Phase
+
+    for item in items:
+        if item.ref.kind == "endpoints" and item.phase in (Phase.STARTING, Phase.UPDATING):
+            note(f"the endpoint {item.ref.id} is {item.phase}; some clouds delete it only once that is over")
     deleted = session.down(items)
     if wants_json():
         document({"deleted": [str(ref) for ref in deleted]})

@@ -15,14 +15,26 @@ class Interrupted(Exception):
     No KeyboardInterrupt: click would make an Abort of that, which carries nothing.
 
     Args:
-        message: what goes on, or what was not done.
+        message: what goes on, or what was not done; by default that what runs does.
         command: the command line that goes on from there; by default the one that was interrupted.
     """
 
-    def __init__(self, message: str = "interrupted; what runs goes on", command: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str | None = None, command: str | None = None) -> None:
+        self.message = message or f"interrupted; what runs goes on{_as_long()}"
+        super().__init__(self.message)
         self.command = command or same_command()
+
+
+def _as_long() -> str:
+    """That it ends with the offline clouds of ``cloudops offline run``, where this process was led to such."""
+    from cloudops.offline.environment import RECORD
+
+    record = os.environ.get(RECORD)
+    if not record:
+        return ""
+    from cloudops.offline.record import background
+
+    return "" if str(background()) == record else ", in offline clouds as long as they do"
 
 
 def program() -> str:

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cloudops.errors import Conflict, NotFound
+from cloudops.errors import AuthError, Conflict, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, scaling, secrets, serving
+from . import alarms, secrets, serving
 from .endpoint_status import endpoint_status, live, phase_of, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
@@ -48,6 +48,8 @@ class SageMakerDeployer(Deployer):
         self._leftovers = Leftovers(client)
         #: Failures, by endpoint and time, of which the log says nothing.
         self._silent: set[tuple[str, str]] = set()
+        #: Endpoints that were changed from here: what cannot be done for them is an error.
+        self._changed: set[str] = set()
 
     # Creating
 
@@ -91,6 +93,7 @@ class SageMakerDeployer(Deployer):
         """See :class:`cloudops.provider.Deployer`."""
         ref = self._client.ref("endpoints", request.endpoint)
         with translated("deploy", ref):
+            self._changed.add(request.endpoint)
             where = self._where(request.project)
             served = serving.prepare(request, where)
             described = self._endpoints.described(request.endpoint)
@@ -251,8 +254,8 @@ class SageMakerDeployer(Deployer):
         with translated("status", ref):
             described = self._existing(ref)
             refused, reason = self._refused(ref.id, described)
-            self._scale(ref.id, described)
-            return endpoint_status(described, self._client.region, refused=refused, reason=reason)
+            unscaled = self._scale(ref.id, described)
+            return endpoint_status(described, self._client.region, refused=refused, reason=reason or unscaled)
 
     def _refused(self, name: str, described: Mapping[str, Any]) -> tuple[str, str]:
         """The version of the last deployment, where it does not serve, and why, in the words of the model's log."""
@@ -281,14 +284,15 @@ class SageMakerDeployer(Deployer):
         self._silent.add((name, failed))
         return ""
 
-    def _scale(self, name: str, described: Mapping[str, Any]) -> None:
-        """Register the scaling of a version that has come into service: the service takes it only then."""
-        config = live(described)
-        if not config.scaled or config.text in self._endpoints.scaling or described["EndpointStatus"] != "InService":
-            return
-        if not scaling.registered(self._client, name):
-            scaling.register(self._client, name, self._endpoints.config_tags(config.text))
-        self._endpoints.scaling.add(config.text)
+    def _scale(self, name: str, described: Mapping[str, Any]) -> str:
+        """Register the scaling of what has come into service; why it does not scale, for one who only looks."""
+        try:
+            self._endpoints.scale(name, described)
+        except Exception as error:
+            if name in self._changed or not is_kind(error, AuthError):
+                raise
+            return f"its replicas may not scale: {error}; `cloudops status` of one who may registers that"
+        return ""
 
     def predict(
         self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
@@ -348,6 +352,7 @@ class SageMakerDeployer(Deployer):
         """See :class:`cloudops.provider.Deployer`."""
         with translated("traffic", ref):
             described = self._existing(ref)
+            self._changed.add(ref.id)
             self._splitting.set(ref, described, shares)
 
     def rollback(self, ref: Ref) -> None:
@@ -363,6 +368,7 @@ class SageMakerDeployer(Deployer):
                     f"the endpoint {ref.id} is {described['EndpointStatus']}, and can be rolled back once that is over"
                 )
                 raise Conflict(text, provider="sagemaker", ref=ref, hint="wait until it has ended: `cloudops status`")
+            self._changed.add(ref.id)
             self._endpoints.update(ref.id, before, live(described), {})
 
     def delete(self, ref: Ref) -> None:
@@ -370,8 +376,7 @@ class SageMakerDeployer(Deployer):
         with translated("delete", ref):
             described = self._endpoints.described(ref.id)
             configs, models = self._endpoints.configs(ref.id), self._endpoints.models(ref.id)
-            if described is not None and any(config.scaled for config in configs):
-                scaling.deregister(self._client, ref.id)
+            self._endpoints.end_scaling(ref.id, configs)
             if described is not None:
                 self._endpoints.delete(ref.id)
             places = {place for model in models if (place := self._place(model))}

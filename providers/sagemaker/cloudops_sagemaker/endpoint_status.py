@@ -64,6 +64,12 @@ def wanted(described: Mapping[str, Any]) -> ConfigName:
     return ConfigName.parse(str(pending.get("EndpointConfigName") or described.get("EndpointConfigName", "")))
 
 
+def longest(described: Mapping[str, Any]) -> float:
+    """Seconds that the last update of an endpoint may take; 0 where that is not told."""
+    policy = (described.get("LastDeploymentConfig") or {}).get("BlueGreenUpdatePolicy", {})
+    return float(policy.get("MaximumExecutionTimeoutInSeconds", 0))
+
+
 def traffic(described: Mapping[str, Any]) -> dict[str, float]:
     """The share of each version in percent; during a canary that of the new version, too."""
     shares = _shares(described.get("ProductionVariants", ()), live(described))

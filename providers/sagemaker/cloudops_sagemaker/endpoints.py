@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import Conflict, NotFound
 
 from . import names, scaling
-from .endpoint_status import live, wanted
+from .endpoint_status import live, longest, wanted
 from .errors import is_kind
 from .serving import ConfigName
 
 if TYPE_CHECKING:
     from .client import Client
 
-#: Seconds within which an endpoint is gone, or has come to rest.
+#: Seconds within which an endpoint is gone, or has come to rest, beside those of an update that goes on.
 _ENDING = 1800.0
+#: An update whose variant goes on scaling begins with as many instances as there are.
+_KEEPING = {
+    "RetainAllVariantProperties": True,
+    "ExcludeRetainedVariantProperties": [
+        {"VariantPropertyType": "DesiredWeight"},
+        {"VariantPropertyType": "DataCaptureConfig"},
+    ],
+}
 RESTING = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
 
@@ -28,7 +36,7 @@ class Endpoints:
     def __init__(self, client: Client) -> None:
         self._client = client
         #: Configurations whose scaling was seen to be registered.
-        self.scaling: set[str] = set()
+        self._scaling: set[str] = set()
 
     def described(self, name: str) -> dict[str, Any] | None:
         """What DescribeEndpoint answers, or None."""
@@ -117,11 +125,12 @@ class Endpoints:
         Raises:
             Conflict: it does not get there.
         """
-        deadline, wait = time.monotonic() + _ENDING, 0.1
+        begun, wait, patience = time.monotonic(), 0.1, _ENDING
         while not done(described := self.described(name)):
-            if time.monotonic() > deadline:
+            patience = max(patience, _ENDING + longest(described or {}))
+            if time.monotonic() - begun > patience:
                 state = described["EndpointStatus"] if described else "gone"
-                text = f"waited {_ENDING:g} s for the endpoint {name} {what}; it is {state}"
+                text = f"waited {patience:g} s for the endpoint {name} {what}; it is {state}"
                 raise Conflict(text, provider="sagemaker", hint="try again")
             time.sleep(wait)
             wait = min(5.0, wait * 1.5)
@@ -149,11 +158,26 @@ class Endpoints:
                 return None
             raise
 
+    def scale(self, endpoint: str, described: Mapping[str, Any]) -> None:
+        """Have the variants of an endpoint in service scale: the service takes no scaling of one that is not yet."""
+        config = live(described)
+        if config.text not in self._scaling and described["EndpointStatus"] == "InService":
+            if config.scaled:
+                scaling.ensure(self._client, endpoint, scaling.scalings(self.config_tags(config.text)))
+            self._scaling.add(config.text)
+
+    def end_scaling(self, endpoint: str, configs: Iterable[ConfigName]) -> None:
+        """End the scaling that belongs to configurations."""
+        tags = [self.config_tags(config.text) for config in configs if config.scaled]
+        scaling.deregister(self._client, endpoint, {variant for one in tags for variant in scaling.scalings(one)})
+
     def update(self, endpoint: str, config: str, before: ConfigName, plan: Mapping[str, Any]) -> None:
         """Have ``config`` take over from ``before``; ``plan`` is more of the request of UpdateEndpoint."""
-        if before.scaled:  # its variant is replaced; the new one's is registered once it serves
-            scaling.deregister(self._client, endpoint)
-            self.scaling.discard(before.text)
+        self._scaling -= {before.text, config}
+        if self._goes_on(before, ConfigName.parse(config)):
+            plan = {**plan, **_KEEPING}
+        else:
+            self.end_scaling(endpoint, [before])
         try:
             self._client.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **plan)
         except Exception as error:
@@ -161,3 +185,17 @@ class Endpoints:
             found = self.described(endpoint) if is_kind(error, Conflict) else None
             if found is None or wanted(found).text != config:
                 raise
+
+    def _goes_on(self, before: ConfigName, after: ConfigName) -> bool:
+        """Whether the variant that scales is the same one in both: one of that name, on machines of that kind.
+
+        A variant that changes its machines has to be taken out first:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+        """
+        if not (before.scaled and before.version and after.scaled and after.version):
+            return False
+        found = [self.config(name.text) or {"ProductionVariants": ()} for name in (before, after)]
+        kinds = [
+            {item["VariantName"]: item.get("InstanceType") for item in config["ProductionVariants"]} for config in found
+        ]
+        return kinds[0] == kinds[1]

@@ -16,6 +16,7 @@ from .endpoints import Endpoints
 from .errors import translated
 from .names import Place
 from .serving import ConfigName, version_of
+from .statuses import seconds
 from .storage import Storage
 from .trainer import absent
 
@@ -49,6 +50,9 @@ class SageMakerMonitor(Monitor):
         with translated("metrics", ref):
             described = self._existing(ref)
             config = live(described)
+            # CloudWatch keeps those of an endpoint that had the name before. An offline clock may be ahead of `until`.
+            created = seconds(described.get("CreationTime")) or since
+            since = max(since, created) if created < until else since
             found = []
             for variant in described.get("ProductionVariants", ()):
                 name = str(variant["VariantName"])

@@ -124,6 +124,7 @@ CALLS: Mapping[str, Need] = {
     "application-autoscaling:PutScalingPolicy": _need(
         "application-autoscaling:PutScalingPolicy", _ANY, optional="endpoints without max_replicas"
     ),
+    "application-autoscaling:DescribeScalableTargets": _need("application-autoscaling:DescribeScalableTargets", _ANY),
     "application-autoscaling:DescribeScalingPolicies": _need("application-autoscaling:DescribeScalingPolicies", _ANY),
     "application-autoscaling:DeregisterScalableTarget": _need(
         "application-autoscaling:DeregisterScalableTarget", _ANY, optional="endpoints without max_replicas"

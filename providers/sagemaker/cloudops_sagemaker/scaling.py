@@ -1,9 +1,14 @@
-"""Replicas that are added and removed by themselves: application-autoscaling's target and policy of a variant."""
+"""Replicas that are added and removed by themselves: application-autoscaling's targets and policies of variants.
+
+How a variant scales is kept in the tags of the endpoint's configuration: ``replicas`` (``1:3``) and ``scaling``
+(target, cooldowns) of the one variant ``main``, ``replicas/<variant>`` and ``scaling/<variant>`` of those of a split.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import NotFound
 
@@ -18,9 +23,58 @@ _METRIC = "SageMakerVariantInvocationsPerInstance"
 _TARGET, _IN, _OUT = 600.0, 300.0, 60.0
 
 
-def resource(endpoint: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a variant scales.
+
+    Args:
+        low: instances, at least.
+        high: instances, at most.
+        target: invocations per instance and minute.
+        scale_in: seconds between two removals.
+        scale_out: seconds between two additions.
+    """
+
+    low: int
+    high: int
+    target: float = _TARGET
+    scale_in: float = _IN
+    scale_out: float = _OUT
+
+    def tags(self, variant: str) -> dict[str, str]:
+        """The tags that keep it."""
+        more = f"{self.target:g}:{self.scale_in:g}:{self.scale_out:g}"
+        return {_key("replicas", variant): f"{self.low}:{self.high}", _key("scaling", variant): more}
+
+    def policy(self) -> dict[str, Any]:
+        """The configuration of the policy."""
+        return {
+            "TargetValue": self.target,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
+            "ScaleInCooldown": int(self.scale_in),
+            "ScaleOutCooldown": int(self.scale_out),
+        }
+
+
+def scalings(tags: Mapping[str, str]) -> dict[str, Scaling]:
+    """How the variants of a configuration scale, by its tags; those that do not are left out."""
+    found = {}
+    for key, bounds in tags.items():
+        name, _, variant = key.partition("/")
+        low, _, high = bounds.partition(":")
+        if name == "replicas" and high:
+            more = tags.get(_key("scaling", variant or MAIN), "")
+            found[variant or MAIN] = Scaling(int(low), int(high), *map(float, more.split(":") if more else ()))
+    return found
+
+
+def _key(name: str, variant: str) -> str:
+    return name if variant == MAIN else f"{name}/{variant}"
+
+
+def resource(endpoint: str, variant: str) -> str:
     """What scales, as the service calls it."""
-    return f"endpoint/{endpoint}/variant/{MAIN}"
+    return f"endpoint/{endpoint}/variant/{variant}"
 
 
 def policy(endpoint: str) -> str:
@@ -28,42 +82,40 @@ def policy(endpoint: str) -> str:
     return f"cloudops-{endpoint}"
 
 
-def register(client: Client, endpoint: str, tags: Mapping[str, str]) -> None:
-    """Have the replicas of an endpoint in service scale as the tags of its configuration say."""
-    low, _, high = tags.get("replicas", "").partition(":")
-    if not high:
-        return
-    target, scale_in, scale_out = _TARGET, _IN, _OUT
-    if tags.get("scaling"):
-        target, scale_in, scale_out = map(float, tags["scaling"].split(":"))
-    service, name = client.service("application-autoscaling"), resource(endpoint)
-    service.register_scalable_target(**_SPACE, ResourceId=name, MinCapacity=int(low), MaxCapacity=int(high))
-    service.put_scaling_policy(
-        **_SPACE,
-        PolicyName=policy(endpoint),
-        ResourceId=name,
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={
-            "TargetValue": target,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
-            "ScaleInCooldown": int(scale_in),
-            "ScaleOutCooldown": int(scale_out),
-        },
-    )
+def ensure(client: Client, endpoint: str, wanted: Mapping[str, Scaling]) -> None:
+    """Have the variants of an endpoint in service scale as is ``wanted``; nothing is written where they do."""
+    service = client.service("application-autoscaling")
+    names = [resource(endpoint, variant) for variant in wanted]
+    answer = service.describe_scalable_targets(**_SPACE, ResourceIds=names) if names else {"ScalableTargets": ()}
+    bounds = {item["ResourceId"]: (item["MinCapacity"], item["MaxCapacity"]) for item in answer["ScalableTargets"]}
+    for variant, one in wanted.items():
+        name = resource(endpoint, variant)
+        if bounds.get(name) != (one.low, one.high):
+            service.register_scalable_target(**_SPACE, ResourceId=name, MinCapacity=one.low, MaxCapacity=one.high)
+        if not _has_policy(service, endpoint, name, one):
+            service.put_scaling_policy(
+                **_SPACE,
+                PolicyName=policy(endpoint),
+                ResourceId=name,
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration=one.policy(),
+            )
 
 
-def registered(client: Client, endpoint: str) -> bool:
-    """Whether the endpoint's replicas scale: a target without its policy is half of a registration."""
-    answer = client.service("application-autoscaling").describe_scaling_policies(
-        **_SPACE, ResourceId=resource(endpoint), PolicyNames=[policy(endpoint)]
-    )
-    return bool(answer["ScalingPolicies"])
+def _has_policy(service: Any, endpoint: str, name: str, wanted: Scaling) -> bool:
+    """Whether a target has its policy: without, it is half of a registration."""
+    answer = service.describe_scaling_policies(**_SPACE, ResourceId=name, PolicyNames=[policy(endpoint)])
+    found = [item["TargetTrackingScalingPolicyConfiguration"] for item in answer["ScalingPolicies"]]
+    own = wanted.policy()
+    return any({key: item.get(key) for key in own} == own for item in found)
 
 
-def deregister(client: Client, endpoint: str) -> None:
-    """End the scaling, its policy included; silent where there is none."""
-    try:
-        client.service("application-autoscaling").deregister_scalable_target(**_SPACE, ResourceId=resource(endpoint))
-    except Exception as error:
-        if not is_kind(error, NotFound):
-            raise
+def deregister(client: Client, endpoint: str, variants: Iterable[str]) -> None:
+    """End the scaling of variants, their policies included; silent where there is none."""
+    service = client.service("application-autoscaling")
+    for variant in variants:
+        try:
+            service.deregister_scalable_target(**_SPACE, ResourceId=resource(endpoint, variant))
+        except Exception as error:
+            if not is_kind(error, NotFound):
+                raise

@@ -25,7 +25,7 @@ _STARTUP, _LONGEST_BAKE, _MOST_CANARY = (60, 3600), 3600, 50
 _EXECUTION = (600, 28800)
 #: The name of a version.
 VERSION = re.compile(r"[0-9a-f]{8}")
-_NAME = re.compile(r"(?P<endpoint>.+)-(?:(?P<version>[0-9a-f]{8})-[0-9a-f]{6}(?P<scaled>-scaled)?|split-[0-9a-f]{8})")
+_NAME = re.compile(r"(?P<endpoint>.+)-(?:(?P<version>[0-9a-f]{8})-[0-9a-f]{6}|split-[0-9a-f]{8})(?P<scaled>-scaled)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,19 @@ class ConfigName:
     @classmethod
     def of(cls, request: DeployRequest, before: str, model: str) -> ConfigName:
         """For a version that takes over from the configuration ``before``: the same call again gives the same name."""
-        alone = cls.alone(request.endpoint, request.version, before, model)
-        return cls.parse(f"{alone.text}-scaled") if scales(request) else alone
+        return cls.alone(request.endpoint, request.version, before, model, scaled=scales(request))
 
     @classmethod
-    def alone(cls, endpoint: str, version: str, before: str, model: str) -> ConfigName:
-        """For a version that takes over from ``before``, and does not scale."""
-        return cls.parse(f"{endpoint}-{version}-{names.short_digest([before, model], 6)}")
+    def alone(cls, endpoint: str, version: str, before: str, model: str, *, scaled: bool) -> ConfigName:
+        """For a version that takes over from ``before``."""
+        text = f"{endpoint}-{version}-{names.short_digest([before, model], 6)}"
+        return cls.parse(f"{text}-scaled" if scaled else text)
 
     @classmethod
-    def split(cls, endpoint: str, shares: Mapping[str, float], before: str) -> ConfigName:
+    def split(cls, endpoint: str, shares: Mapping[str, float], before: str, *, scaled: bool) -> ConfigName:
         """For a split of traffic that takes over from ``before``."""
-        return cls.parse(f"{endpoint}-split-{names.short_digest([sorted(shares.items()), before], 8)}")
+        text = f"{endpoint}-split-{names.short_digest([sorted(shares.items()), before], 8)}"
+        return cls.parse(f"{text}-scaled" if scaled else text)
 
     @classmethod
     def parse(cls, text: str) -> ConfigName:
@@ -116,6 +117,8 @@ def prepare(request: DeployRequest, where: Where) -> Served:
         cost = f"serverless, {serverless.memory} MB: billed by the request, see {machines.PRICES[1]}"
     else:
         cost = machines.price(machine, spec.min_replicas)
+    if serverless is not None and where.settings.volume_kms_key:
+        notes = [*notes, "deploy: volume_kms_key is left out: a serverless endpoint has no volume of its own"]
     return Served(model, variant, capture(request, where), requirements, tuple(notes + _notes(request, image)), cost)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import Conflict, InvalidRequest
 
 from . import names, serving
 from .endpoint_status import live, traffic
+from .scaling import Scaling, scalings
 from .serving import ConfigName
 
 if TYPE_CHECKING:
@@ -77,9 +79,11 @@ class Splitting:
         """Serve one version of a split alone: by its own configuration, or by a new one where that was deleted."""
         own = next((config.text for config in self._endpoints.configs(ref.id) if config.version == version), "")
         if not own:
-            own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"]).text
+            scaled = self._scalings(ref, before, [version]).get(version)
+            own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"], scaled=scaled is not None).text
             only = {**variant, "VariantName": serving.MAIN, "InitialVariantWeight": 1.0}
-            self._make_config(ref, described, before, own, [only])
+            tags = scaled.tags(serving.MAIN) if scaled else {}
+            self._make_config(ref, described, before, own, [only], tags)
         self._endpoints.update(ref.id, own, before, {})
 
     def _split(
@@ -93,20 +97,56 @@ class Splitting:
         """Serve several versions side by side, each as a variant of its own."""
         if any("ServerlessConfig" in variant for variant in variants.values()):
             raise Conflict("a serverless endpoint has one version only", provider="sagemaker", ref=ref)
-        name = ConfigName.split(ref.id, shares, before.text)
-        variants_of = [
-            {**variants[version], "VariantName": serving.variant_name(version), "InitialVariantWeight": share}
-            for version, share in shares.items()
-        ]
-        self._make_config(ref, described, before, name.text, variants_of)
+        scaled = self._scalings(ref, before, shares)
+        name = ConfigName.split(ref.id, shares, before.text, scaled=bool(scaled))
+        running = sum(int(item.get("CurrentInstanceCount", 0)) for item in described.get("ProductionVariants", ()))
+        made: list[dict[str, Any]] = []
+        tags: dict[str, str] = {}
+        for version, share in shares.items():
+            named = {"VariantName": serving.variant_name(version), "InitialVariantWeight": share}
+            made.append({**variants[version], **named})
+            if version in scaled:  # as many instances as its part of what runs now, so that load finds no fewer
+                tags |= scaled[version].tags(serving.variant_name(version))
+                count = max(scaled[version].low, math.ceil(running * share / sum(shares.values())))
+                made[-1]["InitialInstanceCount"] = min(count, scaled[version].high)
+        self._make_config(ref, described, before, name.text, made, tags)
         self._endpoints.update(ref.id, name.text, before, {})
 
+    def _scalings(self, ref: Ref, before: ConfigName, versions: Iterable[str]) -> dict[str, Scaling]:
+        """How versions scale: as in the live split, else as the configuration says that has one alone."""
+        split = scalings(self._endpoints.config_tags(before.text)) if before.scaled and not before.version else {}
+        known = {config.version: config for config in reversed(self._endpoints.configs(ref.id)) if config.version}
+        found = {}
+        for version in versions:
+            one = split.get(serving.variant_name(version))
+            if one is None and version in known and known[version].scaled:
+                one = scalings(self._endpoints.config_tags(known[version].text)).get(serving.MAIN)
+            if one is not None:
+                found[version] = one
+        return found
+
     def _make_config(
-        self, ref: Ref, described: Mapping[str, Any], before: ConfigName, name: str, variants: list[dict[str, Any]]
+        self,
+        ref: Ref,
+        described: Mapping[str, Any],
+        before: ConfigName,
+        name: str,
+        variants: list[dict[str, Any]],
+        more: Mapping[str, str],
     ) -> None:
-        """A configuration with ``variants`` that takes over from ``before``, and is otherwise like it."""
+        """A configuration with ``variants`` that takes over from ``before``, and is otherwise like it.
+
+        Args:
+            ref: of the endpoint.
+            described: what DescribeEndpoint says of it.
+            before: the configuration that is live.
+            name: of the new one.
+            variants: of the new one.
+            more: tags.
+        """
         project = self._endpoints.tags(described["EndpointArn"]).get("project", "")
-        tags = names.tags({"project": project, "endpoint": ref.id, "previous": before.text}, self._client.settings.tags)
+        own_tags = {"project": project, "endpoint": ref.id, "previous": before.text, **more}
+        tags = names.tags(own_tags, self._client.settings.tags)
         config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": variants, "Tags": tags}
         own = self._endpoints.config(before.text) or {}
         for key in ("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"):

@@ -56,7 +56,7 @@ def test_names_tell_what_they_serve_and_follow_from_it() -> None:
     assert ConfigName.of(request, "before", "model") == name
     assert ConfigName.of(request, "another", "model") != name
     assert ConfigName.parse("somebody-elses-configuration").endpoint == ""
-    split = ConfigName.split("small", {"01234567": 50, "89abcdef": 50}, "before")
+    split = ConfigName.split("small", {"01234567": 50, "89abcdef": 50}, "before", scaled=False)
     assert (split.endpoint, split.version) == ("small", "")
     long = ConfigName.of(deployment(endpoint="e" * 32, max_replicas=3), "", "m")
     assert len(long.text) <= 63
@@ -81,6 +81,7 @@ def test_a_small_canary_has_a_low_threshold() -> None:
 def test_serverless_has_no_machine() -> None:
     options = SageMakerDeployOptions(serverless=Serverless(memory=4096, max_concurrency=3))
     served, config = prepared(deployment(options=options), volume_kms_key="alias/k")
+    assert "deploy: volume_kms_key is left out: a serverless endpoint has no volume of its own" in served.notes
     assert config["ProductionVariants"][0]["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 3}
     assert "InstanceType" not in config["ProductionVariants"][0]
     assert "KmsKeyId" not in config
