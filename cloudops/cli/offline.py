@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from cloudops.errors import CloudopsError
 
 from .options import output_option, seconds
 from .output import age, document, note, table
@@ -61,7 +64,8 @@ def run(command: Sequence[str], **given: Any) -> int:
     """
     from cloudops.offline.command import run as run_command
 
-    return run_command(command, _settings(given), note)
+    with _interruptible("the offline clouds have ended"):
+        return run_command(command, _settings(given), note)
 
 
 @offline.command()
@@ -76,7 +80,8 @@ def start(output: str, **given: Any) -> None:
 
     source = click.get_current_context().get_parameter_source
     named = [name for name in given if source(name) is ParameterSource.COMMANDLINE]
-    client, problems = background.start(_settings(given), named)
+    with _interruptible("the offline clouds may not have started"):
+        client, problems = background.start(_settings(given), named)
     _warn(problems)
     if output == "json":
         document({"url": client.record.url, "pid": client.record.process.pid, "folder": client.record.folder})
@@ -98,7 +103,7 @@ def stop(output: str) -> None:
     if output == "json":
         document({"stopped": ended})
     else:
-        click.echo("stopped" if ended else "no offline clouds ran in the background")
+        click.echo("stopped" if ended else f"no offline clouds ran in the background{_others()}")
 
 
 @offline.command()
@@ -234,6 +239,24 @@ def faults(clear: bool, output: str) -> None:
         document(rules)
     else:
         _show_rules(rules)
+
+
+@contextlib.contextmanager
+def _interruptible(message: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        from .interrupts import Interrupted
+
+        raise Interrupted(f"interrupted; {message}") from None
+
+
+def _others() -> str:
+    from cloudops.offline.client import of_environment
+
+    with contextlib.suppress(CloudopsError):
+        return "" if of_environment() is None else "; those of this shell end with the command that started them"
+    return ""
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from cloudops.errors import CloudopsError, ConfigError
 
 from .client import Client, of_background
+from .keeping import lost
 from .launch import launch
 from .record import background, exclusive
 from .settings import Settings
@@ -51,7 +53,7 @@ def stop() -> bool:
     """End the server in the background and wait until it is gone; whether there was one.
 
     Raises:
-        CloudopsError: it does not end.
+        CloudopsError: it does not end, or could not write down its state.
     """
     path = background()
     with exclusive(path):
@@ -61,6 +63,8 @@ def stop() -> bool:
                 running.post("stop")
             _wait(running)
         path.unlink(missing_ok=True)
+        if running is not None and (text := lost(Path(running.record.folder))):
+            raise CloudopsError(f"the offline clouds have ended. {text}")
         return running is not None
 
 

@@ -75,10 +75,14 @@ class OfflineCloud:
         return self
 
     def stop(self) -> None:
-        """End the server and all that it runs, and return when it is gone; nothing happens where there is none."""
+        """End the server and all that it runs, and return when it is gone; nothing happens where there is none.
+
+        Raises:
+            CloudopsError: the state could not be written to ``data``.
+        """
         launched, self._launched, self._environment = self._launched, None, None
-        if launched is not None:
-            launched.end()
+        if launched is not None and (lost := launched.end()):
+            raise CloudopsError(lost)
 
     def __enter__(self) -> Self:
         return self.start()

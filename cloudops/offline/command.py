@@ -43,7 +43,8 @@ def run(command: Sequence[str], settings: Settings, tell: Callable[[str], None])
                 tell(line)
         return code
     finally:
-        launched.end()
+        if lost := launched.end():
+            tell(f"! {lost}")
 
 
 def _run(command: Sequence[str], launched: Launched) -> int:

@@ -32,9 +32,12 @@ BUNDLES = (
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
 )
+#: What they take a folder with more of them from, and the name of one that has none. curl has no such variable, but a
+#: configuration: :func:`write_beside` makes both.
+_FOLDERS = ("SSL_CERT_DIR", "GIT_SSL_CAPATH")
+_NONE = "none"
 #: They would bring back other certificates, or go past the proxy.
 _IN_THE_WAY = (
-    "SSL_CERT_DIR",
     "PIP_CERT",
     "PIP_PROXY",
     "UV_NATIVE_TLS",
@@ -51,6 +54,14 @@ def proxies(url: str, direct: Iterable[str] = ()) -> dict[str, str]:
     return values | {name.lower(): value for name, value in values.items()}
 
 
+def write_beside(certificate: Path) -> None:
+    """Make what keeps clients from other authorities than the one with ``certificate``. Raises OSError."""
+    nothing = certificate.with_name(_NONE)
+    nothing.mkdir(exist_ok=True)
+    text = f'cacert = "{certificate}"\ncapath = "{nothing}"\n'
+    certificate.with_name(".curlrc").write_text(text, encoding="utf-8")
+
+
 def client(
     proxy: str, url: str, certificate: Path, record: Path, clouds: Iterable[Environment], roots: Path | None = None
 ) -> Environment:
@@ -61,7 +72,7 @@ def client(
     Args:
         proxy: its address, with the password.
         url: of the control API.
-        certificate: of the authority.
+        certificate: of the authority; what :func:`write_beside` writes is there.
         record: the file with the control API's token.
         clouds: what each emulator asks for.
         roots: the file with the roots that this machine trusts; None: there is none.
@@ -69,6 +80,8 @@ def client(
     variables = {
         **proxies(proxy),
         **dict.fromkeys(BUNDLES, str(certificate)),
+        **dict.fromkeys(_FOLDERS, str(certificate.with_name(_NONE))),
+        "CURL_HOME": str(certificate.parent),
         ADDRESS: url,
         RECORD: str(record),
         **({ROOTS: str(roots)} if roots else {}),
@@ -143,7 +156,9 @@ def outside(environ: Mapping[str, str]) -> dict[str, str]:
     """
     if ADDRESS not in environ:
         return dict(environ)
-    kept = {name: value for name, value in environ.items() if name not in {*proxies(""), *BUNDLES}}
+    kept = {
+        name: value for name, value in environ.items() if name not in {*proxies(""), *BUNDLES, *_FOLDERS, "CURL_HOME"}
+    }
     return kept | (dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), environ[ROOTS]) if ROOTS in environ else {})
 
 

@@ -18,6 +18,7 @@ from cloudops import errors
 from cloudops.errors import CloudopsError, ConfigError
 
 from .environment import for_server
+from .keeping import lost
 from .record import Record
 from .settings import Settings
 
@@ -40,12 +41,13 @@ class Launched:
     parent: int | None
     problems: list[str]
 
-    def end(self) -> None:
-        """End it, and wait until all that it ran is gone."""
+    def end(self) -> str:
+        """End it, and wait until all that it ran is gone. What is not kept, with ``--data``; empty for nothing."""
         if self.parent is not None:
             os.close(self.parent)
             self.parent = None
         self.process.wait()
+        return lost(Path(self.record.folder))
 
 
 def launch(settings: Settings, *, record: Path | None = None) -> Launched:

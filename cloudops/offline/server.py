@@ -25,14 +25,14 @@ from cloudops.engine.folders import remove
 from cloudops.engine.process import ProcessId, spawn_detached
 from cloudops.errors import CloudopsError, ConfigError
 
-from . import guardian, indexes
+from . import guardian, indexes, keeping
 from .ca import Authority
 from .clock import Clock
 from .control import Control
 from .egress import Egress
 from .emulator import Environment, Surroundings
 from .emulators import Emulators, Kind, installed, named
-from .environment import client, network
+from .environment import client, network, write_beside
 from .faults import Faults
 from .proxy import Proxy
 from .record import Record
@@ -59,16 +59,20 @@ class Server:
         self.settings, self.folder, self.record_path = settings, folder, record
         self._lock = _own(folder)
         self._keep = bool(settings.data)
+        lost = keeping.lost(folder)
         self._ended = threading.Event()
         self.clock = Clock(settings.speed, ahead=_ahead(folder) if self._keep else 0.0)
         self.faults = Faults(settings.seed)
         self.authority = Authority(folder / "ca")
+        write_beside(self.authority.certificate)
         self._token = secrets.token_urlsafe(32)
         ours, self.problems = installed()
         kinds = [named(path) for path in settings.emulators] + ours
         if not settings.index_credentials and (names := indexes.withheld(os.environ)):
             text = f"{', '.join(names)}: credentials for package indexes are kept from jobs"
             self.problems.append(f"{text}; --index-credentials passes them on")
+        if lost:
+            self.problems.append(lost)
         self.direct = indexes.hosts(os.environ)
         egress = Egress()
         about = {"settings": settings.to_json(), "pid": os.getpid(), "direct": self.direct, "problems": self.problems}
@@ -118,6 +122,8 @@ class Server:
         """Serve until a signal, ``stop``, or the end of the parent; then end all that runs."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self._ended.set())
+        if self._keep:
+            keeping.begin(self.folder, os.getpid())
         record = Record(
             self.proxy.url, self._token, ProcessId.of(os.getpid()), str(self.folder), self.settings.to_json()
         )
@@ -141,13 +147,17 @@ class Server:
             found = Record.read(self.record_path)
             if found is not None and found.token == self._token:
                 self.record_path.unlink()
-        threads = [threading.Thread(target=_close, args=(slot,), daemon=True) for slot in self.emulators]
+        closed: list[bool] = []
+        slots = list(self.emulators)
+        threads = [threading.Thread(target=_close, args=(slot, closed), daemon=True) for slot in slots]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(_PATIENCE)
         guardian.sweep(self.folder)
         self._keep_time()
+        if closed == [True] * len(slots):
+            keeping.end(self.folder)
 
     def _keep_time(self) -> None:
         if self._keep:
@@ -215,7 +225,11 @@ def _own(folder: Path) -> Lock:
     """The lock on a server's folder: two servers on the same state would each overwrite the other's."""
     lock = Lock(folder / "lock")
     if not lock.acquire():
-        raise ConfigError(f"{folder} is in use by another offline cloud", hint="stop that one, or name another --data")
+        pid = keeping.holder(folder)
+        process, ends = (f", process {pid}", f"`kill {pid}` ends that one") if pid else ("", "stop that one")
+        raise ConfigError(
+            f"{folder} is in use by another offline cloud{process}", hint=f"{ends}; or name another --data"
+        )
     return lock
 
 
@@ -237,11 +251,13 @@ def _bound(port: int, **parts: Any) -> Proxy:
         ) from error
 
 
-def _close(slot: Any) -> None:
+def _close(slot: Any, closed: list[bool]) -> None:
     try:
         slot.close()
     except Exception:
         traceback.print_exc()
+    else:
+        closed.append(True)
 
 
 def _say(hello: int, value: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ that wrote it; large contents of objects lie beside it in files of their own. Wh
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import threading
@@ -14,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cloudops.engine.folders import empty
+from cloudops.engine.folders import empty, remove
 
 from .region import Record, Region
 
@@ -37,10 +38,11 @@ def on_restore(kind: str) -> Callable[[Callable[[Region, Record], None]], Callab
 
 
 def keep(site: Site, folder: Path) -> None:
-    """Write everything down. Raises OSError."""
+    """Write everything down; what was kept before is there until that is done. Raises OSError."""
     from moto.core.base_backend import BackendDict
 
-    empty(folder)
+    new, old = folder.with_name(f"{folder.name}.new"), _before(folder)
+    empty(new)
     instances: list[Any] = list(vars(BackendDict)["_instances"])
     backends = [
         (held.service_name, account, name, backend.__dict__)
@@ -49,9 +51,21 @@ def keep(site: Site, folder: Path) -> None:
         for name, backend in list(of_account.items())
     ]
     regions = [(region.account, region.name, region.dump()) for region in site.regions()]
-    with (folder / "state").open("wb") as file:
+    with (new / "state").open("wb") as file:
         pickle.dump(_versions(), file)
-        _Writer(file, folder).dump((_bucket_accounts(), backends, regions))
+        _Writer(file, new).dump((_bucket_accounts(), backends, regions))
+        file.flush()
+        os.fsync(file.fileno())
+    remove(old)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    remove(old)
+
+
+def _before(folder: Path) -> Path:
+    """Where what was kept before lies for the moment in which the new takes its place."""
+    return folder.with_name(f"{folder.name}.old")
 
 
 def restore(site: Site, folder: Path) -> bool:
@@ -61,6 +75,8 @@ def restore(site: Site, folder: Path) -> bool:
         ValueError: other versions have written it; the message names them.
     """
     path = folder / "state"
+    if not folder.exists() and _before(folder).exists():
+        _before(folder).rename(folder)
     if not path.exists():
         return False
     with path.open("rb") as file:
