@@ -80,7 +80,8 @@ Share = Annotated[float, *_SHARE]
 Requirement = Annotated[quantities.Requirement, *_REQUIREMENT]
 
 
-def _matching(pattern: str, expected: str) -> Any:
+def matching(pattern: str, expected: str) -> Any:
+    """An annotation of texts that are ``pattern`` as a whole; an error says what was ``expected``."""
     compiled = re.compile(pattern)
 
     def check(text: str) -> str:
@@ -92,14 +93,14 @@ def _matching(pattern: str, expected: str) -> Any:
 
 
 _WORD = r"[A-Za-z0-9_]"
-_NAME = _matching(
+_NAME = matching(
     r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", "1 to 32 of a-z, 0-9 and '-', a letter first and no '-' at the end"
 )
-_KEY = _matching(rf"[A-Za-z_]{_WORD}{{0,62}}", "a name of letters, digits and '_', not starting with a digit")
-_TARGET = _matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a name of letters, digits, '_' and '-', a letter first")
-_ENV = _matching(rf"[A-Za-z_]{_WORD}{{0,254}}", "the name of an environment variable")
-_FRAMEWORK = _matching(r"[a-z][a-z0-9_-]*@[0-9]+(\.[0-9]+){0,2}", "a framework and its version, such as sklearn@1.7")
-_NO_NUL = _matching(r"[^\x00]*", "a string without NUL characters")
+_KEY = matching(rf"[A-Za-z_]{_WORD}{{0,62}}", "a name of letters, digits and '_', not starting with a digit")
+_TARGET = matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a name of letters, digits, '_' and '-', a letter first")
+_ENV = matching(rf"[A-Za-z_]{_WORD}{{0,254}}", "the name of an environment variable")
+_FRAMEWORK = matching(r"[a-z][a-z0-9_-]*@[0-9]+(\.[0-9]+){0,2}", "a framework and its version, such as sklearn@1.7")
+_NO_NUL = matching(r"[^\x00]*", "a string without NUL characters")
 
 #: A project's or an endpoint's name: the narrowest of the clouds' rules (Azure ML's endpoint names).
 Name = Annotated[str, *_NAME]
@@ -113,7 +114,7 @@ Value = Annotated[str, *_NO_NUL]
 Text = Annotated[
     str,
     Field(min_length=1),
-    *_matching(r"[^\x00]*[^\x00\s][^\x00]*", "a string that is not blank, without NUL characters"),
+    *matching(r"[^\x00]*[^\x00\s][^\x00]*", "a string that is not blank, without NUL characters"),
 ]
 Scalar = Value | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 

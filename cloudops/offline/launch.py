@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def launch(settings: Settings, *, record: Path | None = None) -> Launched:
         MissingDependency: the extra ``offline`` is not installed.
         CloudopsError: it does not start.
     """
-    folder = _folder(settings)
+    folder = _place(settings)
     path = record or folder / "server.json"
     parent_read, parent_write = os.pipe() if record is None else (None, None)
     hello_read, hello_write = os.pipe()
@@ -70,6 +71,7 @@ def launch(settings: Settings, *, record: Path | None = None) -> Launched:
     process = None
     try:
         with os.fdopen(hello_read, "rb") as hello:
+            _make(folder, settings)
             process = _spawn(settings, folder, path, hello_write, parent_read)
             for descriptor in given:
                 os.close(descriptor)
@@ -88,23 +90,33 @@ def launch(settings: Settings, *, record: Path | None = None) -> Launched:
     return Launched(found, process, parent_write, problems)
 
 
-def _folder(settings: Settings) -> Path:
-    """The server's own folder: that of ``--data``, or a new one."""
+def _place(settings: Settings) -> Path:
+    """Where the server's own folder is to be: that of ``--data``, or a new one.
+
+    Nothing is made yet, so that an interruption finds no folder whose name nobody knows.
+    """
     try:
+        temporary = settings.data or f"{tempfile.gettempdir()}/{_PREFIX}{secrets.token_hex(6)}"
+    except OSError as error:
+        raise _unwritable("the folder for temporary files", error) from error
+    return Path(temporary).resolve()
+
+
+def _make(folder: Path, settings: Settings) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=bool(settings.data), exist_ok=bool(settings.data))
         if settings.data:
-            folder = Path(settings.data)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_ours(folder)
-        else:
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         (folder / "server.log").touch()
     except OSError as error:
-        where = error.filename or settings.data or "the folder for temporary files"
-        raise ConfigError(
-            f"{where} cannot be written: {error.strerror}",
-            hint="--data names a folder of yours; without it, TMPDIR is where the server's folder is made",
-        ) from error
-    return folder.resolve()
+        raise _unwritable(error.filename or str(folder), error) from error
+
+
+def _unwritable(where: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{where} cannot be written: {error.strerror}",
+        hint="--data names a folder of yours; without it, TMPDIR is where the server's folder is made",
+    )
 
 
 def _check_ours(folder: Path) -> None:

@@ -57,6 +57,11 @@ monitor:
 """
 
 
+def _outside() -> dict[str, str]:
+    """The variables of a shell that was led to no offline clouds, as those of a test before may have been."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CLOUDOPS_OFFLINE")}
+
+
 class Project:
     """A project's folder and the command line in it."""
 
@@ -85,7 +90,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "80", **(environ or {})},
+            env={**_outside(), "COLUMNS": "80", **(environ or {})},
             **options,
         )
 
@@ -99,7 +104,7 @@ class Project:
             capture_output=True,
             timeout=120,
             check=False,
-            env={**os.environ, "COLUMNS": "80"},
+            env={**_outside(), "COLUMNS": "80"},
         )
         assert not any(line.startswith("Traceback") for line in done.stderr.splitlines()), done.stderr
         assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -111,7 +116,7 @@ class Project:
             f"import sys\n{code}\nsys.argv = ['cloudops', *sys.argv[1:]]\nfrom cloudops.cli.main import main\nmain()"
         )
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, **given)
+        return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, env=_outside(), **given)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """The one document that a command prints with ``-o json``."""

@@ -24,6 +24,7 @@ from .batch_request import (
 from .errors import is_kind
 from .logs import BATCHES, Logs
 from .names import Place
+from .predicting import reason
 from .statuses import seconds
 from .storage import Storage
 
@@ -134,7 +135,7 @@ class Batches:
         prefix = f"{described['TransformJobName']}/"
         for line in reversed(list(self._logs.find(BATCHES, prefix, "Message:"))):
             if match := _SAID.search(line.text):
-                return " ".join(match["text"].split())[:500]
+                return reason(match["text"])
         return ""
 
     def logs(self, ref: Ref, *, follow: bool, tail: int | None) -> Iterator[LogLine]:

@@ -35,7 +35,7 @@ def capabilities() -> Mapping[Capability, Support]:
         Capability.AUTOSCALING: _YES,
         Capability.SCALE_TO_ZERO: Support(
             False,
-            "SageMaker scales only asynchronous endpoints and inference components to zero",
+            "cloudops scales no endpoint of SageMaker to zero; SageMaker itself does asynchronous ones and components",
             "set min_replicas: 1, or overrides.sagemaker.deploy.serverless, which costs nothing without traffic",
         ),
         Capability.CAPTURE: _YES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -57,22 +58,38 @@ def _role(client: Client) -> str:
         if client.settings.role == arn:  # an ARN works without; only its trust is not known
             return f"{arn} (whether it trusts {_TRUST} cannot be seen: {error.code})"
         raise
-    if not trusts(role.get("AssumeRolePolicyDocument", {})):
-        hint = f"add {_TRUST} to its trust policy"
-        raise AuthError(f"the role {arn} does not trust {_TRUST}", provider="sagemaker", hint=hint)
-    return f"{arn} trusts {_TRUST}"
+    trust = trusts(role.get("AssumeRolePolicyDocument", {}))
+    if trust is None:
+        hint = f"add {_TRUST} with the action sts:AssumeRole to its trust policy"
+        raise AuthError(f"the role {arn} does not let {_TRUST} assume it", provider="sagemaker", hint=hint)
+    return f"{arn} trusts {_TRUST}{trust}"
 
 
-def trusts(document: Any) -> bool:
-    """Whether a trust policy lets SageMaker assume the role."""
+def trusts(document: Any) -> str | None:
+    """Whether a trust policy lets SageMaker assume the role: None where not, else on what that depends, or ""."""
     policy = json.loads(unquote(document)) if isinstance(document, str) else document
-    statements = policy.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow" and _TRUST in ([services] if isinstance(services, str) else services):
-            return True
-    return False
+    statements = [each for each in _list(policy.get("Statement", [])) if _is_about_us(each)]
+    if any(each.get("Effect") == "Deny" and not each.get("Condition") for each in statements):
+        return None
+    conditions = [each.get("Condition") for each in statements if each.get("Effect") == "Allow"]
+    if not conditions:
+        return None
+    if all(conditions) or any(each.get("Effect") == "Deny" for each in statements):
+        return ", where the conditions of its trust policy hold"
+    return ""
+
+
+def _is_about_us(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal", {})
+    services = ["*"] if principal == "*" else _list(principal.get("Service", []) if isinstance(principal, dict) else [])
+    everybody = isinstance(principal, dict) and "*" in _list(principal.get("AWS", []))
+    actions = [str(action).lower() for action in _list(statement.get("Action", []))]
+    assumes = any(fnmatch.fnmatchcase("sts:assumerole", action) for action in actions)
+    return assumes and (everybody or not {_TRUST, "*"}.isdisjoint(services))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _bucket(client: Client) -> str:

@@ -5,6 +5,8 @@ Sizes are those of AWS's documentation of EC2 instance types; the tests hold the
 
 from __future__ import annotations
 
+import difflib
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,6 +103,12 @@ MACHINES: tuple[Machine, ...] = (
     Machine("ml.p5en.48xlarge", 192, 2048, "H200", 8),
 )  # fmt: skip
 
+#: What the service's model calls the types of a step.
+_SHAPES = {
+    "train": "TrainingInstanceType",
+    "batch": "TransformInstanceType",
+    "deploy": "ProductionVariantInstanceType",
+}
 _BY_NAME = {machine.name: machine for machine in MACHINES}
 
 
@@ -122,7 +130,9 @@ def choose(
     named = override or resources.instance_type
     if named is not None:
         place = ("overrides", "sagemaker", step) if override else (step, "resources")
-        return _named(named, resources, place)
+        return _named(
+            named, resources, place, _SHAPES["batch" if step == "batch" else "deploy" if hosting else "train"]
+        )
     if resources.cpus is None and resources.memory is None and resources.accelerators is None:
         return DEFAULT, []
     chosen = _smallest(step, resources, [each for each in MACHINES if ("h" if hosting else "t") in each.uses])
@@ -155,10 +165,25 @@ def has_gpu(name: str) -> bool:
     return len(parts) == 3 and parts[1][0] in "gp"
 
 
-def _named(named: str, resources: Resources | ReplicaResources, place: tuple[str, ...]) -> tuple[str, list[str]]:
+@functools.cache
+def types(shape: str) -> tuple[str, ...]:
+    """The instance types that the service's own model has for a use, such as ``TrainingInstanceType``."""
+    import botocore.session
+
+    return tuple(botocore.session.Session().get_service_model("sagemaker").shape_for(shape).enum)
+
+
+def _named(
+    named: str, resources: Resources | ReplicaResources, place: tuple[str, ...], shape: str
+) -> tuple[str, list[str]]:
     if not named.startswith("ml."):
         hint = f"did you mean ml.{named}?" if f"ml.{named}" in _BY_NAME else "they are named such as ml.m5.xlarge"
         text = f"{named!r} is no instance type of SageMaker"
+        raise InvalidRequest(text, provider="sagemaker", hint=hint).at(*place, "instance_type")
+    if named not in _BY_NAME and named not in types(shape):
+        near = difflib.get_close_matches(named, types(shape), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see docs/sagemaker.md for those that are known"
+        text = f"{named!r} is no instance type of SageMaker for this, as far as the installed botocore knows"
         raise InvalidRequest(text, provider="sagemaker", hint=hint).at(*place, "instance_type")
     aside = [key for key in ("cpus", "memory", "accelerators") if getattr(resources, key) is not None]
     machine = _BY_NAME.get(named)

@@ -104,5 +104,5 @@ def reason(message: str) -> str:
         value = json.loads(message)
         text = str(value.get("error", value)) if isinstance(value, dict) else str(value)
     except ValueError:
-        text = message.partition("\nTraceback (most recent call last)")[0]
+        text = re.split(r"\s*Traceback \(most recent call last\)", message, maxsplit=1)[0] or message
     return " ".join(text.split())[:500]

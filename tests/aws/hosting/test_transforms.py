@@ -129,8 +129,10 @@ def test_a_job_is_stopped(ready: Cloud) -> None:
     logs = ready.client("logs")
 
     def asked() -> bool:
-        found = logs.filter_log_events(logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix="slow/data-log")
-        return bool(found["events"])
+        group = "/aws/sagemaker/TransformJobs"
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return False
+        return bool(logs.filter_log_events(logGroupName=group, logStreamNamePrefix="slow/data-log")["events"])
 
     until(asked)
     time.sleep(0.3)  # the request is on its way, for 30 seconds

@@ -65,6 +65,24 @@ def test_what_no_machine_has_is_refused(
     assert hint in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("step", "hosting", "named", "hint"),
+    [
+        ("train", False, "ml.m5.huge", "ml.m5.large"),
+        ("deploy", True, "ml.c7i.lage", "ml.c7i.large"),
+        ("batch", True, "ml.m5.2xlage", "ml.m5.2xlarge"),
+    ],
+)
+def test_a_type_that_does_not_exist_is_refused_with_one_that_is_alike(
+    step: str, hosting: bool, named: str, hint: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="is no instance type of SageMaker for this") as caught:
+        machines.choose(step, Resources(), named, hosting=hosting)
+    assert hint in str(caught.value.hint)
+    assert str(caught.value).startswith(f"overrides.sagemaker.{step}.instance_type: ")
+    assert machines.choose("train", Resources(), "ml.c7i.large")[0] == "ml.c7i.large"  # the service's, not the table's
+
+
 def test_a_price_is_dated_or_not_known() -> None:
     assert "0.230 USD" in machines.price("ml.m5.xlarge", 1)
     assert "0.460 USD" in machines.price("ml.m5.xlarge", 2)

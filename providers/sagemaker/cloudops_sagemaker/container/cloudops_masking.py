@@ -69,6 +69,31 @@ class Masked:
             data = data[os.write(self._target, data) :]
 
 
+class Redirected:
+    """Has what this process and its children print from now on pass through a mask; nothing without secrets."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        values = list(secrets)
+        _flush()
+        self._pipes = [(number, os.dup(number)) for number in (1, 2)] if values else []
+        self._masked = [Masked(kept, values) for _, kept in self._pipes]
+        for (number, _), pipe in zip(self._pipes, self._masked):
+            os.dup2(pipe.writing, number)
+
+    def end(self) -> None:
+        """Print past the mask again, once all that was printed so far has passed it."""
+        _flush()
+        for (number, kept), pipe in zip(self._pipes, self._masked):
+            os.dup2(kept, number)
+            pipe.close()
+        self._pipes, self._masked = [], []
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
 def stdout() -> int:
     """The descriptor of this process's standard output."""
     sys.stdout.flush()

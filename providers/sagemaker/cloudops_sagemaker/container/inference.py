@@ -45,8 +45,10 @@ def model_fn(model_dir: str) -> Any:
     from cloudops.runtime.inference import Inference
 
     os.environ.setdefault("CLOUDOPS_CLOUD", "sagemaker")
+    redirected = None
     try:
-        importlib.import_module("cloudops_secret").bring()
+        secrets = importlib.import_module("cloudops_secret").bring()
+        redirected = importlib.import_module("cloudops_masking").Redirected(secrets.values())
         name = os.environ.get("CLOUDOPS_PREDICTOR")
         os.environ["CLOUDOPS_MODEL_DIR"] = folder = _without_ours(model_dir)
         inference = Inference(Capture(None, 0.0, os.environ.get("CLOUDOPS_MODEL_VERSION", "")))
@@ -58,6 +60,8 @@ def model_fn(model_dir: str) -> Any:
         reason = str(error) if isinstance(error, Problem) else shown(error)
         print("{} {}".format(FAILED, " ".join(reason.split())), file=sys.stderr)
         sys.stderr.flush()
+        if redirected:
+            redirected.end()  # this process ends, and must not take the reason with it
         raise
 
 
