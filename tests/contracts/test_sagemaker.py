@@ -66,6 +66,7 @@ class SageMakerRig(Rig):
             self.settings = json.loads(os.environ.get("CLOUDOPS_LIVE_SETTINGS", "{}"))
             self.timeout, self.poll = 1800.0, 5.0
             self.shortest_timeout, self.bake, self.readiness = 60.0, 120.0, 300.0
+            self.timeout_slack, self.quiet = 120.0, 30.0
 
     def absent(self, session: Session, kind: str) -> Ref:
         provider: Any = session.provider
