@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,8 +222,6 @@ class DeployAnswers(Contract):
         endpoint = rig.deploy(session, deployment(session.project, min_replicas=1, max_replicas=2))
 
         def answering() -> set[int]:
-            from concurrent.futures import ThreadPoolExecutor
-
             rig.advance(rig.between_bursts)
             with ThreadPoolExecutor(16) as pool:
                 asked = [pool.submit(endpoint.predict, [{"ask": "sleep", "seconds": 0.4}]) for _ in range(32)]
@@ -230,6 +229,15 @@ class DeployAnswers(Contract):
 
         replicas = rig.until(answering, lambda found: len(found) > 1, "a second replica")
         assert len(replicas) == 2
+
+    @requires(Capability.AUTOSCALING)
+    def test_there_are_as_many_replicas_as_asked_for(self, rig: Rig) -> None:
+        """From the moment when it is ready, and without load that would have added them."""
+        session = rig.session()
+        endpoint = rig.deploy(session, deployment(session.project, min_replicas=2, max_replicas=3))
+        for _ in range(2):
+            assert 2 <= len(_replicas(endpoint)) <= 3
+            rig.advance(rig.between_bursts)
 
     @requires(Capability.LOG_FOLLOW)
     def test_following_its_log_ends_when_it_is_deleted(self, rig: Rig) -> None:
@@ -253,6 +261,13 @@ class DeployAnswers(Contract):
         with pytest.raises(ProviderError):
             endpoint.predict([[1, 2]])
         assert list(session.endpoints()) == []
+
+
+def _replicas(endpoint: Endpoint) -> set[int]:
+    """The processes that answer a few requests at once."""
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(endpoint.predict, [{"ask": "sleep", "seconds": 0.2}]) for _ in range(16)]
+        return {each.result()[0] for each in asked}
 
 
 def _files_with(text: str, root: Path) -> list[Path]:

@@ -283,6 +283,19 @@ class TestACanaryGetsEverythingAtOnce(DeployContract):
         return {"deploy": deploy}
 
 
+class TestOneReplicaIsEnough(DeployContract):
+    role = "deployer"
+    noticed_by = ("test_there_are_as_many_replicas_as_asked_for",)
+
+    @staticmethod
+    def replace(role: Any) -> dict[str, Any]:
+        def deploy(request: Any) -> Any:
+            spec = request.spec.model_copy(update={"min_replicas": 1})
+            return role.deploy(dataclasses.replace(request, spec=spec))
+
+        return {"deploy": deploy}
+
+
 class TestLatencyIsInMilliseconds(DeployContract):
     role = "monitor"
     noticed_by = ("test_requests_errors_and_latency_are_counted_in_common_units",)
