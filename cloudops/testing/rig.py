@@ -33,13 +33,21 @@ Found = TypeVar("Found")
 
 
 class Fault(enum.StrEnum):
-    """What a rig may be able to make happen; the first five to the next calls, the others to one job."""
+    """What a rig may be able to make happen: to the next calls, the last two to one job or endpoint.
+
+    A dropped connection ends before the service has acted, or after that and before its answer; a submission goes
+    through nonetheless, so a rig lets those two happen once.
+    """
 
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     DENIED = "denied"
     NO_CAPACITY = "no_capacity"
     QUOTA = "quota"
+    EXPIRED = "expired"
+    NO_CREDENTIALS = "no_credentials"
+    DROPPED_BEFORE = "dropped_before"
+    DROPPED_AFTER = "dropped_after"
     INTERRUPTION = "interruption"
     UNKNOWN_STATE = "unknown_state"
 

@@ -43,6 +43,8 @@ _ANSWERS = {
     Fault.UNAVAILABLE: "server_error",
     Fault.DENIED: "access_denied",
     Fault.QUOTA: "quota",
+    Fault.EXPIRED: "expired_credentials",
+    Fault.NO_CREDENTIALS: "missing_credentials",
 }
 
 
@@ -90,6 +92,8 @@ class SageMakerRig(Rig):
             self.cannot(f"make {fault} happen in the real cloud")
         if fault in _ANSWERS:
             number = self.cloud.fault(_ANSWERS[fault], on="sagemaker:*", times=None)
+        elif fault in (Fault.DROPPED_BEFORE, Fault.DROPPED_AFTER):
+            number = self.cloud.fault(str(fault), on="sagemaker:CreateTrainingJob")
         elif fault is Fault.INTERRUPTION and ref is not None:
             number = self.cloud.fault("spot_interruption", on="sagemaker:training-job", resource=ref.id)
         elif fault is Fault.UNKNOWN_STATE and ref is not None:
