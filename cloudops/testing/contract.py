@@ -52,3 +52,8 @@ class Standin:
 def with_submit(provider: Provider, submit: Callable[..., Any]) -> Provider:
     """``provider``, with ``submit`` in the place of its trainer's."""
     return cast("Provider", Standin(provider, trainer=Standin(provider.trainer, submit=submit)))
+
+
+def with_deploy(provider: Provider, deploy: Callable[..., Any]) -> Provider:
+    """``provider``, with ``deploy`` in the place of its deployer's."""
+    return cast("Provider", Standin(provider, deployer=Standin(provider.deployer, deploy=deploy)))

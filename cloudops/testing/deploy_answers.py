@@ -9,11 +9,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudops.errors import InvalidRequest, NotFound, ProviderError
+from cloudops.errors import DeploymentFailed, InvalidRequest, NotFound, ProviderError
 from cloudops.handles import Endpoint, attach
 from cloudops.provider import Capability
 from cloudops.refs import Phase
@@ -167,9 +168,32 @@ class DeployAnswers(Contract):
         endpoint = rig.deploy(session, deployment(session.project, secrets=["CONTRACT_SECRET"]))
         digest = hashlib.sha256(_SECRET.encode()).hexdigest()
         assert endpoint.predict([{"ask": "secret", "name": "CONTRACT_SECRET"}]) == [digest]
-        files = [path for path in session.root.rglob("*") if path.is_file() and not path.is_symlink()]
-        assert not [path for path in files if _SECRET.encode() in path.read_bytes()]
+        assert not _files_with(_SECRET, session.root)
         assert _SECRET not in repr((endpoint.status(), list(session.endpoints())))
+
+    @requires(Capability.SECRETS)
+    def test_secrets_are_never_shown(self, rig: Rig) -> None:
+        """Not in logs, errors, statuses, plans or the files of the project, even when the model prints one."""
+        root = rig.project()
+        limit = f"{rig.readiness:g}s"
+        spec = deployment(rig.project_name(root), "leaking", secrets=["CONTRACT_SECRET"], readiness_timeout=limit)
+        configure(root, name=rig.project_name(root), deploy=spec.model_dump(mode="json", exclude_unset=True))
+        session = rig.session(root=root, environ={"CONTRACT_SECRET": _SECRET})
+        plan = session.plan("deploy")
+        assert "CONTRACT_SECRET" in json.dumps(plan.native)
+        failed = session.deploy()
+        with pytest.raises(DeploymentFailed) as caught:
+            failed.wait(rig.timeout, poll=rig.poll)
+        logs = rig.until(
+            lambda: [line.text for line in failed.logs()],
+            lambda lines: any("the secret is" in text for text in lines),
+            "the replica's line",
+        )
+        error = caught.value
+        shown = [repr(plan), str(error), repr(error), *logs]
+        shown += [repr(failed), repr(failed.status()), repr(list(session.endpoints()))]
+        assert not [text for text in shown if _SECRET in text]
+        assert not _files_with(_SECRET, root)
 
     @requires(Capability.TRAIN)
     def test_a_trained_model_is_served(self, rig: Rig) -> None:
@@ -198,8 +222,6 @@ class DeployAnswers(Contract):
         endpoint = rig.deploy(session, deployment(session.project, min_replicas=1, max_replicas=2))
 
         def answering() -> set[int]:
-            from concurrent.futures import ThreadPoolExecutor
-
             rig.advance(rig.between_bursts)
             with ThreadPoolExecutor(16) as pool:
                 asked = [pool.submit(endpoint.predict, [{"ask": "sleep", "seconds": 0.4}]) for _ in range(32)]
@@ -207,6 +229,15 @@ class DeployAnswers(Contract):
 
         replicas = rig.until(answering, lambda found: len(found) > 1, "a second replica")
         assert len(replicas) == 2
+
+    @requires(Capability.AUTOSCALING)
+    def test_there_are_as_many_replicas_as_asked_for(self, rig: Rig) -> None:
+        """From the moment when it is ready, and without load that would have added them."""
+        session = rig.session()
+        endpoint = rig.deploy(session, deployment(session.project, min_replicas=2, max_replicas=3))
+        for _ in range(2):
+            assert 2 <= len(_replicas(endpoint)) <= 3
+            rig.advance(rig.between_bursts)
 
     @requires(Capability.LOG_FOLLOW)
     def test_following_its_log_ends_when_it_is_deleted(self, rig: Rig) -> None:
@@ -230,6 +261,19 @@ class DeployAnswers(Contract):
         with pytest.raises(ProviderError):
             endpoint.predict([[1, 2]])
         assert list(session.endpoints()) == []
+
+
+def _replicas(endpoint: Endpoint) -> set[int]:
+    """The processes that answer a few requests at once."""
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(endpoint.predict, [{"ask": "sleep", "seconds": 0.2}]) for _ in range(16)]
+        return {each.result()[0] for each in asked}
+
+
+def _files_with(text: str, root: Path) -> list[Path]:
+    """The files below ``root`` that hold ``text``."""
+    files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [path for path in files if text.encode() in path.read_bytes()]
 
 
 def _predictions(content_type: str, body: bytes) -> list[Any]:

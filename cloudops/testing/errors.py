@@ -86,6 +86,8 @@ _DEPLOYMENTS: dict[Capability, dict[str, Any]] = {
 }
 _FAULTS: dict[Fault, type[CloudopsError]] = {
     Fault.DENIED: AuthError,
+    Fault.EXPIRED: AuthError,
+    Fault.NO_CREDENTIALS: AuthError,
     Fault.NO_CAPACITY: NoCapacity,
     Fault.QUOTA: QuotaExceeded,
     Fault.THROTTLED: Throttled,
@@ -227,6 +229,23 @@ class ErrorContract(Contract):
         assert not status.phase.final
         assert status.native
         running.cancel()
+
+    def test_an_endpoint_in_a_state_that_nobody_knows_is_neither_ready_nor_failed(self, rig: Rig) -> None:
+        session = rig.session()
+        endpoint = rig.deploy(session, deployment(session.project))
+        with rig.inject(Fault.UNKNOWN_STATE, endpoint.ref):
+            status = endpoint.status()
+        assert status.phase is Phase.UNKNOWN
+        assert status.native
+        assert endpoint.status().phase is Phase.READY
+
+    @pytest.mark.parametrize("fault", [Fault.DROPPED_BEFORE, Fault.DROPPED_AFTER])
+    def test_a_connection_that_ends_during_a_submission_makes_one_job(self, rig: Rig, fault: Fault) -> None:
+        session = rig.session()
+        with rig.inject(fault):
+            started = session.train(job("nothing"))
+        assert session.train(job("nothing")) == started
+        assert [item.ref for item in session.jobs()] == [started.ref]
 
 
 def _names(error: CloudopsError, ref: Ref) -> None:

@@ -17,12 +17,12 @@ from cloudops.provider import Capability
 from cloudops.refs import Phase, Ref
 from cloudops.session import Session
 
-from .contract import Contract, requires, with_submit
+from .contract import Contract, requires, with_deploy, with_submit
 from .projects import configure, deployment, job
 
 if TYPE_CHECKING:
     from cloudops.events import AfterSubmit, BeforeDelete, BeforeSubmit, StatusChanged
-    from cloudops.provider import JobRequest, Provider
+    from cloudops.provider import DeployRequest, JobRequest, Provider
 
     from .rig import Rig
 
@@ -92,6 +92,24 @@ class LifecycleContract(Contract):
         done = rig.train(_like(session, session.provider), job("nothing"))
         assert done.ref == created.ref
         assert len(list(session.jobs())) == 1
+
+    @pytest.mark.parametrize("acted", [False, True], ids=["before it is created", "after it was created"])
+    def test_killed_while_it_deploys(self, rig: Rig, acted: bool) -> None:
+        """Between intent and create, and between create and journal: the next call makes one endpoint, one version."""
+        session = rig.session()
+
+        def deploy(request: DeployRequest) -> Ref:
+            if acted:
+                session.provider.deployer.deploy(request)
+            raise Killed
+
+        with pytest.raises(Killed):
+            _like(session, with_deploy(session.provider, deploy)).deploy(deployment(session.project))
+        assert len(list(session.endpoints())) == acted
+        endpoint = rig.deploy(_like(session, session.provider), deployment(session.project))
+        assert [item.ref for item in session.endpoints()] == [endpoint.ref]
+        assert len(endpoint.status().traffic) == 1
+        assert endpoint.predict([[1, 2]]) == [6]
 
     def test_an_answer_that_is_lost_does_not_double_the_job(self, rig: Rig) -> None:
         """The provider acted, its answer never came, and the call is repeated."""

@@ -23,6 +23,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "five": {"scale": 5},
     "broken": {"scale": 7, "broken": True},
     "unloadable": {"scale": 9, "unloadable": True},
+    "leaking": {"scale": 11, "leaks": "CONTRACT_SECRET"},
 }
 #: What is in ``data``: name to text.
 DATA = {"part-1.csv": "x,y\n1,1\n", "part-2.csv": "x,y\n2,2\n", "deeper/notes.txt": "not a table"}

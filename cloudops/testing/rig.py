@@ -33,13 +33,21 @@ Found = TypeVar("Found")
 
 
 class Fault(enum.StrEnum):
-    """What a rig may be able to make happen; the first five to the next calls, the others to one job."""
+    """What a rig may be able to make happen: to the next calls, the last two to one job or endpoint.
+
+    A dropped connection ends before the service has acted, or after that and before its answer; a submission goes
+    through nonetheless, so a rig lets those two happen once.
+    """
 
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     DENIED = "denied"
     NO_CAPACITY = "no_capacity"
     QUOTA = "quota"
+    EXPIRED = "expired"
+    NO_CREDENTIALS = "no_credentials"
+    DROPPED_BEFORE = "dropped_before"
+    DROPPED_AFTER = "dropped_after"
     INTERRUPTION = "interruption"
     UNKNOWN_STATE = "unknown_state"
 
@@ -63,6 +71,10 @@ class Rig:
     poll: float = 0.05
     #: The shortest timeout of a job that the provider takes, in seconds.
     shortest_timeout: float = 1.0
+    #: Seconds that a job may run beyond its timeout, in which the service notices and ends it.
+    timeout_slack: float = 5.0
+    #: Seconds in which something that goes on would show: the longest pause between a job's line and its log.
+    quiet: float = 1.0
     #: Seconds that a canary is watched; long enough for a few dozen requests.
     bake: float = 2.0
     #: Seconds that a version which never becomes ready is given.
@@ -222,6 +234,17 @@ class Rig:
             if time.monotonic() > deadline:
                 pytest.fail(f"waited {self.timeout:g} s for {what}; the last look found {found!r}")
             time.sleep(self.poll)
+
+    def settled(self, look: Callable[[], Found], what: str) -> Found:
+        """What ``look`` finds once it finds the same again after ``quiet`` seconds; fails after ``timeout`` seconds."""
+        found = [look()]
+
+        def again() -> tuple[Found, Found]:
+            time.sleep(self.quiet)
+            found.append(look())
+            return found[-2], found[-1]
+
+        return self.until(again, lambda pair: pair[0] == pair[1], what)[1]
 
     def printed(self, started: Job, text: str) -> None:
         """Wait until the job has printed a line that contains ``text``."""

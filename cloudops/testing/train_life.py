@@ -71,6 +71,14 @@ class TrainLife(Contract):
         running.cancel()
         assert running.status().phase is Phase.CANCELLED
 
+    def test_a_cancelled_job_does_nothing_more(self, rig: Rig) -> None:
+        """Whatever its status says, it would go on costing money. What it printed before may still arrive."""
+        running = rig.session().train(job("tick"))
+        rig.printed(running, "tick 2")
+        running.cancel()
+        assert rig.ended(running) is Phase.CANCELLED
+        rig.settled(lambda: sum(1 for _ in running.logs()), "the log of a cancelled job to end")
+
     def test_cancel_does_not_change_a_success(self, rig: Rig) -> None:
         done = rig.train(rig.session(), job("nothing"))
         done.cancel()
@@ -118,8 +126,14 @@ class TrainLife(Contract):
         endless = rig.session().train(job("sleep", "600", timeout=f"{rig.shortest_timeout:g}s"))
         with pytest.raises(JobFailed) as caught:
             endless.wait(rig.timeout, poll=rig.poll)
-        assert caught.value.status.phase is Phase.FAILED
-        assert "time" in caught.value.status.reason.lower()
+        status = caught.value.status
+        assert status.phase is Phase.FAILED
+        assert "time" in status.reason.lower()
+        assert status.started is not None
+        assert status.ended is not None
+        # Neither at once, nor long after: what runs is paid for.
+        lasted = status.ended - status.started
+        assert rig.shortest_timeout / 2 <= lasted <= rig.shortest_timeout + rig.timeout_slack
 
     @requires(Capability.RETRIES, Capability.CHECKPOINTS)
     def test_a_retry_goes_on_from_the_checkpoint(self, rig: Rig) -> None:

@@ -44,6 +44,8 @@ class LocalRig(Rig):
     def inject(self, fault: Fault, ref: Ref | None = None) -> Iterator[None]:
         if ref is None or fault not in (Fault.INTERRUPTION, Fault.UNKNOWN_STATE):
             self.cannot(f"inject {fault}")
+        if ref.kind != "jobs":
+            self.cannot(f"inject {fault} into {ref.kind}")
         run = Layout(Path("/" + ref.scope)).job(ref.id).run
         if fault is Fault.INTERRUPTION:
             assert engine_job.interrupt(run)

@@ -135,6 +135,36 @@ class TestCancellingDoesNothing(TrainContract):
         return {"cancel": lambda ref: None}
 
 
+class TestCancellingIsOnlySaid(TrainContract):
+    """The job goes on: only its status is another one."""
+
+    role = "trainer"
+    noticed_by = ("test_a_cancelled_job_does_nothing_more",)
+
+    @staticmethod
+    def replace(role: Any) -> dict[str, Any]:
+        cancelled: set[Any] = set()
+
+        def status(ref: Any) -> Any:
+            found = role.status(ref)
+            return dataclasses.replace(found, phase=Phase.CANCELLED) if ref in cancelled else found
+
+        return {"cancel": cancelled.add, "status": status}
+
+
+class TestTimeoutsComeLate(TrainContract):
+    role = "trainer"
+    noticed_by = ("test_a_timeout_ends_the_job",)
+
+    @staticmethod
+    def replace(role: Any) -> dict[str, Any]:
+        def status(ref: Any) -> Any:
+            found = role.status(ref)
+            return dataclasses.replace(found, ended=found.ended and found.ended + 8)
+
+        return {"status": status}
+
+
 class TestEveryEndIsASuccess(TrainContract):
     role = "trainer"
     noticed_by = ("test_failing_code_tells_why", "test_exit_codes_are_kept")
@@ -248,6 +278,19 @@ class TestACanaryGetsEverythingAtOnce(DeployContract):
         def deploy(request: Any) -> Any:
             traffic = type(request.spec.traffic)()
             spec = request.spec.model_copy(update={"traffic": traffic})
+            return role.deploy(dataclasses.replace(request, spec=spec))
+
+        return {"deploy": deploy}
+
+
+class TestOneReplicaIsEnough(DeployContract):
+    role = "deployer"
+    noticed_by = ("test_there_are_as_many_replicas_as_asked_for",)
+
+    @staticmethod
+    def replace(role: Any) -> dict[str, Any]:
+        def deploy(request: Any) -> Any:
+            spec = request.spec.model_copy(update={"min_replicas": 1})
             return role.deploy(dataclasses.replace(request, spec=spec))
 
         return {"deploy": deploy}

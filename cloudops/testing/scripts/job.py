@@ -113,6 +113,13 @@ def sleep(seconds: str) -> None:
     time.sleep(float(seconds))
 
 
+def tick() -> None:
+    """Print a line ten times a second, until something ends it."""
+    for number in range(6000):
+        print("tick", number, flush=True)
+        time.sleep(0.1)
+
+
 def fail() -> None:
     """End with an exception."""
     print("about to fail", flush=True)

@@ -14,13 +14,23 @@ from cloudops.runtime import BadRequest
 
 
 def load(model_dir: str) -> dict[str, Any]:
-    """Read ``model.json``; one that is ``unloadable`` cannot be loaded, one that is ``broken`` cannot predict."""
+    """Read ``model.json``; one that is ``unloadable`` cannot be loaded, one that is ``broken`` cannot predict.
+
+    One that ``leaks`` a variable prints it, and cannot be loaded.
+    """
     with open(os.path.join(model_dir, "model.json"), encoding="utf-8") as file:
         model: dict[str, Any] = json.load(file)
+    if name := model.get("leaks"):
+        _leak(name)
     if model.get("unloadable"):
         raise RuntimeError("this model cannot be loaded")
     print("loaded a model of scale", model["scale"], flush=True)
     return model
+
+
+def _leak(name: str) -> None:
+    print("the secret is", os.environ[name], flush=True)
+    raise RuntimeError("refused with " + os.environ[name])
 
 
 def predict(model: dict[str, Any], instances: list[Any]) -> list[Any]:
@@ -45,6 +55,8 @@ def _asked(row: dict[str, Any]) -> Any:
     if row["ask"] == "sleep":
         time.sleep(row["seconds"])
         return os.getpid()
+    if row["ask"] == "leak":
+        _leak(row["name"])
     if row["ask"] == "secret":
         return hashlib.sha256(os.environ[row["name"]].encode()).hexdigest()
     return os.environ.get(row["name"])
