@@ -116,7 +116,9 @@ class Project:
             f"import sys\n{code}\nsys.argv = ['cloudops', *sys.argv[1:]]\nfrom cloudops.cli.main import main\nmain()"
         )
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, env=_outside(), **given)
+        return subprocess.Popen(
+            [sys.executable, "-c", script, *arguments], cwd=self.folder, text=True, env=_outside(), **given
+        )
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """The one document that a command prints with ``-o json``."""

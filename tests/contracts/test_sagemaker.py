@@ -127,11 +127,7 @@ class TestTrain(TrainContract):
 
 
 class TestDeploy(DeployContract):
-    @pytest.mark.xfail(
-        strict=True, reason="container/inference.py does not mask what a replica prints, as boot.py does"
-    )
-    def test_secrets_are_never_shown(self, rig: Rig) -> None:
-        super().test_secrets_are_never_shown(rig)
+    pass
 
 
 class TestMonitor(MonitorContract):

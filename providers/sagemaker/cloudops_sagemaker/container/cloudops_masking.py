@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import select
 import sys
 import threading
+import time
 from collections.abc import Iterable
 
 _MASK = b"***"
@@ -54,6 +57,13 @@ class Masked:
         os.close(self.writing)
         self._thread.join(wait)
 
+    def settle(self, wait: float = 1.0) -> None:
+        """Wait until nothing is left in the pipe."""
+        deadline = time.monotonic() + wait
+        while select.select([self._reading], [], [], 0)[0] and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.02)  # what was read last is being written
+
     def _copy(self) -> None:
         held = b""
         while data := os.read(self._reading, 65536):
@@ -75,18 +85,26 @@ class Redirected:
     def __init__(self, secrets: Iterable[str]) -> None:
         values = list(secrets)
         _flush()
-        self._pipes = [(number, os.dup(number)) for number in (1, 2)] if values else []
-        self._masked = [Masked(kept, values) for _, kept in self._pipes]
-        for (number, _), pipe in zip(self._pipes, self._masked):
-            os.dup2(pipe.writing, number)
+        self._pipes = []
+        for number in (1, 2) if values else ():
+            kept = os.dup(number)
+            self._pipes.append((number, kept, Masked(kept, values)))
+            os.dup2(self._pipes[-1][2].writing, number)
+        atexit.register(self.end)
+
+    def settle(self) -> None:
+        """Wait until all that was printed so far has passed: whoever ends this process may not wait for its end."""
+        _flush()
+        for _, _, pipe in self._pipes:
+            pipe.settle()
 
     def end(self) -> None:
         """Print past the mask again, once all that was printed so far has passed it."""
         _flush()
-        for (number, kept), pipe in zip(self._pipes, self._masked):
+        for number, kept, pipe in self._pipes:
             os.dup2(kept, number)
             pipe.close()
-        self._pipes, self._masked = [], []
+        self._pipes = []
 
 
 def _flush() -> None:

@@ -61,7 +61,7 @@ def model_fn(model_dir: str) -> Any:
         print("{} {}".format(FAILED, " ".join(reason.split())), file=sys.stderr)
         sys.stderr.flush()
         if redirected:
-            redirected.end()  # this process ends, and must not take the reason with it
+            redirected.settle()  # this process ends, and must not take the reason with it
         raise
 
 
