@@ -1,0 +1,67 @@
+"""The descriptors: services, methods, and classes of messages."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, cast
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+VERSIONS = ("v1", "v1beta1")
+_PACKAGE = "google.cloud.aiplatform"
+
+
+@functools.cache
+def _loaded() -> tuple[Any, tuple[str, ...]]:
+    """A pool of our own (the SDK in the same process has one of its own version), and the names of its files."""
+    packed = files(__package__).joinpath("descriptors.binpb.gz").read_bytes()
+    found = descriptor_pb2.FileDescriptorSet.FromString(gzip.decompress(packed))
+    made: Any = descriptor_pool.DescriptorPool()
+    for file in found.file:
+        made.Add(file)
+    return made, tuple(file.name for file in found.file)
+
+
+def message(name: str) -> type[Message]:
+    """The class of a message, such as ``google.longrunning.Operation``. Raises KeyError."""
+    return class_of(_loaded()[0].FindMessageTypeByName(name))
+
+
+def pool() -> Any:
+    """The pool itself, by which messages within messages are found."""
+    return _loaded()[0]
+
+
+def of(version: str, name: str) -> type[Message]:
+    """The class of one of Vertex AI's own messages: ``of("v1", "CustomJob")``. Raises KeyError."""
+    return message(f"{_PACKAGE}.{version}.{name}")
+
+
+def class_of(descriptor: Descriptor) -> type[Message]:
+    """The class of a message that is described."""
+    return message_factory.GetMessageClass(descriptor)
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """Every method of every service of Vertex AI, in all versions."""
+    found, names = _loaded()
+    for name in names:
+        if name.startswith(_PACKAGE.replace(".", "/")):
+            for service in found.FindFileByName(name).services_by_name.values():
+                yield from service.methods
+
+
+def option(descriptor: FieldDescriptor | MethodDescriptor | Descriptor, name: str) -> Any:
+    """An option with that name, such as ``google.api.http`` of a method; None, or an empty list, where it is unset."""
+    extension = _loaded()[0].FindExtensionByName(name)
+    given = descriptor.GetOptions()
+    # Read again as a message of our pool, which knows the extension.
+    options = cast("Any", message(given.DESCRIPTOR.full_name).FromString(given.SerializeToString()))
+    if extension.is_repeated:
+        return list(options.Extensions[extension])
+    return options.Extensions[extension] if options.HasExtension(extension) else None
