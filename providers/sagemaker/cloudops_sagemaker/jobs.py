@@ -18,6 +18,7 @@ from .names import CODE_CHANNEL, JOB_CHANNEL, Layout
 
 if TYPE_CHECKING:
     from cloudops.provider import Input, JobRequest
+    from cloudops.specs import StepSpec
 
     from .options import SageMakerJobOptions, SageMakerTarget
 
@@ -234,15 +235,19 @@ def _channel(name: str, uri: str, mode: str, kind: str = "S3Prefix") -> dict[str
 
 def stopping(request: JobRequest, options: SageMakerJobOptions | None) -> dict[str, int]:
     """The service's own bound around all attempts, which the container keeps to themselves."""
-    timeout = request.spec.timeout
     longest: float = _LONGEST
-    if timeout is not None:
-        longest = min(_MOST, (timeout + GRACE) * (request.spec.retries + 1) + _AROUND)
+    if request.spec.timeout is not None:
+        longest = min(_MOST, _all_attempts(request.spec))
     found = {"MaxRuntimeInSeconds": math.ceil(longest)}
     if request.spec.resources.use_spot:
         wait = options.max_wait if options and options.max_wait else longest + _LONGEST
         found["MaxWaitTimeInSeconds"] = math.ceil(wait)
     return found
+
+
+def _all_attempts(spec: StepSpec) -> float:
+    """Seconds that all attempts of a job may take, with what is around them."""
+    return ((spec.timeout or 0.0) + GRACE) * (spec.retries + 1) + _AROUND
 
 
 def hyperparameters(request: JobRequest) -> dict[str, str]:
@@ -275,6 +280,8 @@ def _notes(request: JobRequest, native: Mapping[str, Any]) -> list[str]:
     step, notes = request.step, []
     if request.spec.timeout is None:
         notes.append(f"{step}: no timeout is set, so SageMaker ends the job after {_LONGEST // 3600} h")
+    elif _all_attempts(request.spec) > _MOST:
+        notes.append(f"{step}: SageMaker ends the job, with all its attempts, after {_MOST // 86400} days")
     if request.spec.params and not native["HyperParameters"]:
         notes.append(f"{step}.params: too many or too long for SageMaker's description; the job gets them all the same")
     if any(not _fits_environment(request, key) for key in request.spec.envs):
@@ -289,6 +296,10 @@ def _check(request: JobRequest, options: SageMakerJobOptions | None) -> None:
     if len(request.inputs) > _CHANNELS - 2:
         text = f"SageMaker takes {_CHANNELS - 2} inputs beside those of cloudops, not {len(request.inputs)}"
         raise InvalidRequest(text, provider="sagemaker").at(step, "inputs")
+    if (spec.timeout or 0) > _MOST:
+        text = f"SageMaker runs a job for {_MOST // 86400} days at most"
+        hint = "set train.timeout: 28d or less, and resume from checkpoints by the same call again"
+        raise InvalidRequest(text, provider="sagemaker", hint=hint.replace("train", step)).at(step, "timeout")
     if spec.retries and spec.resources.num_nodes > 1:
         raise UnsupportedFeature(
             "attempts are repeated in each container, and nodes that run together would not agree on them",

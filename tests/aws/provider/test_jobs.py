@@ -135,6 +135,12 @@ def test_what_does_not_fit_the_description_travels_beside_it() -> None:
     assert any("train.envs" in note for note in prepared.notes)
 
 
+def test_a_bound_over_all_attempts_that_the_service_sets_is_noted() -> None:
+    prepared = jobs.prepare(job(timeout="20d", retries=1), where(), RUNTIME)
+    assert prepared.native["StoppingCondition"]["MaxRuntimeInSeconds"] == 28 * 86400
+    assert "train: SageMaker ends the job, with all its attempts, after 28 days" in prepared.notes
+
+
 def test_secrets_are_named_and_never_shown() -> None:
     request = job(secrets={"TOKEN": "swordfish"})
     prepared = jobs.prepare(request, where(), RUNTIME)
@@ -161,6 +167,7 @@ def test_secrets_are_named_and_never_shown() -> None:
             "overrides.sagemaker.train.keep_alive",
         ),
         (job(framework="sklern@1.7"), InvalidRequest, "train.framework"),
+        (job(timeout="29d"), InvalidRequest, "train.timeout"),
     ],
 )
 def test_what_has_no_place_in_sagemaker_is_refused(request_, kind: type[CloudopsError], place: str) -> None:
