@@ -171,6 +171,24 @@ class DeployRollout(Contract):
         assert [name for name in answers if name != "2"], "the canary was never asked"
         assert {endpoint.predict([_ROW])[0] for _ in range(10)} == {2}
 
+    @requires(Capability.CANARY)
+    def test_a_canary_that_does_not_stay_healthy_is_rolled_back(self, rig: Rig) -> None:
+        """Its process ends a second after it was ready; nobody asks it anything."""
+        if rig.blind_to_health:
+            rig.cannot(f"see a canary die: {rig.blind_to_health}")
+        session = rig.session()
+        endpoint = rig.deploy(session, deployment(session.project, "two"))
+        before = endpoint.status().traffic
+        limit = f"{rig.readiness:g}s"
+        session.deploy(
+            deployment(session.project, "mortal", traffic=_canary(rig, "50%", longer=10), readiness_timeout=limit)
+        )
+        with pytest.raises(DeploymentFailed, match="rolled back"):
+            endpoint.wait(rig.timeout, poll=rig.poll)
+        status = endpoint.status()
+        assert (status.phase, status.traffic) == (Phase.READY, before)
+        assert {endpoint.predict([_ROW])[0] for _ in range(10)} == {2}
+
 
 def _unloadable(rig: Rig, session: Session) -> DeploySpec:
     return deployment(session.project, "unloadable", readiness_timeout=f"{rig.readiness:g}s")

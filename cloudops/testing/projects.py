@@ -23,6 +23,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "five": {"scale": 5},
     "broken": {"scale": 7, "broken": True},
     "unloadable": {"scale": 9, "unloadable": True},
+    "mortal": {"scale": 13, "dies": 1.0},
     "leaking": {"scale": 11, "leaks": "CONTRACT_SECRET"},
 }
 #: What is in ``data``: name to text.

@@ -83,6 +83,8 @@ class Rig:
     #: time that pass between two bursts of load, where the rig has a clock of its own.
     scaling: Mapping[str, Any] = MappingProxyType({})
     between_bursts: float = 0.0
+    #: Whether a canary is undone because its replicas end, with no request that fails; why not, where it is not.
+    blind_to_health: str = ""
     #: Whether a job that prints 100 MB is part of the contract here.
     big_logs: bool = False
 

@@ -58,6 +58,7 @@ class SageMakerRig(Rig):
 
     name = "sagemaker"
     big_logs = True
+    blind_to_health = "SageMaker undoes a canary by the alarm on failed requests, and has no metric of its health"
     scaling: Mapping[str, Any] = MappingProxyType({"target_invocations": 10})
     between_bursts = 20.0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 from typing import Any
 
@@ -16,12 +17,15 @@ from cloudops.runtime import BadRequest
 def load(model_dir: str) -> dict[str, Any]:
     """Read ``model.json``; one that is ``unloadable`` cannot be loaded, one that is ``broken`` cannot predict.
 
-    One that ``leaks`` a variable prints it, and cannot be loaded.
+    One that ``leaks`` a variable prints it, and cannot be loaded; the process of one that ``dies`` ends after so many
+    seconds.
     """
     with open(os.path.join(model_dir, "model.json"), encoding="utf-8") as file:
         model: dict[str, Any] = json.load(file)
     if name := model.get("leaks"):
         _leak(name)
+    if "dies" in model:
+        threading.Timer(model["dies"], os._exit, (3,)).start()
     if model.get("unloadable"):
         raise RuntimeError("this model cannot be loaded")
     print("loaded a model of scale", model["scale"], flush=True)
