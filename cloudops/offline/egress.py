@@ -64,6 +64,6 @@ def report(hosts: Sequence[dict[str, Any]], direct: Sequence[str]) -> list[str]:
         hosts: as :meth:`Egress.hosts` gives them.
         direct: the package indexes that jobs reach without the proxy.
     """
-    exception = f" (jobs reach package indexes directly: {', '.join(direct)})" if direct else ""
+    exception = [f"offline: jobs reach package indexes directly: {', '.join(direct)}"] if direct else []
     count = {0: "no host was", 1: "1 host was"}.get(len(hosts), f"{len(hosts)} hosts were")
-    return [f"offline: {count} refused{exception}", *(f"  {Refused(**host)}" for host in hosts)]
+    return [*exception, f"offline: {count} refused", *(f"  {Refused(**host)}" for host in hosts)]

@@ -41,7 +41,7 @@ def test_a_command_runs_against_clouds_of_its_own(shell: Shell) -> None:
     done = shell.run("offline", "run", "--emulator", FAKE, "--", sys.executable, "-c", script, code=7)
     assert done.stdout == "done\n"
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("offline: no host was refused (jobs reach package indexes directly: ")
+    assert last == "offline: no host was refused"
 
 
 def test_what_it_was_refused_is_listed_at_the_end(shell: Shell) -> None:
