@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from cloudops.refs import Phase
+
 from .output import note
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class PlainProgress:
 
     def status(self, step: str, status: Status) -> None:
         """The step's job or endpoint is in another state."""
-        self.line(step, f"{status.phase}{': ' + status.reason if status.reason else ''}")
+        tells = status.reason and status.phase is not Phase.FAILED  # the error that ends the command has that reason
+        self.line(step, f"{status.phase}{': ' + status.reason if tells else ''}")
 
     def note(self, step: str, text: str) -> None:
         """Something worth a line."""

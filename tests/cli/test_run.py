@@ -61,6 +61,7 @@ def test_failing_user_code_shows_why(project: Project) -> None:
     failed = project.run("train", code=1)
     assert "ValueError: no such column" in failed.stderr
     assert "so far so good" in failed.stderr
+    assert "train     failed" in failed.stderr.splitlines()  # the reason is told once, at the end
     document = project.json("train", code=1)
     assert document["error"]["type"] == "JobFailed"
 

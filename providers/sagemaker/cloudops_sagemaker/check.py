@@ -82,10 +82,9 @@ def trusts(document: Any) -> str | None:
 def _is_about_us(statement: dict[str, Any]) -> bool:
     principal = statement.get("Principal", {})
     services = ["*"] if principal == "*" else _list(principal.get("Service", []) if isinstance(principal, dict) else [])
-    everybody = isinstance(principal, dict) and "*" in _list(principal.get("AWS", []))
     actions = [str(action).lower() for action in _list(statement.get("Action", []))]
     assumes = any(fnmatch.fnmatchcase("sts:assumerole", action) for action in actions)
-    return assumes and (everybody or not {_TRUST, "*"}.isdisjoint(services))
+    return assumes and not {_TRUST, "*"}.isdisjoint(services)
 
 
 def _list(value: Any) -> list[Any]:

@@ -160,6 +160,10 @@ _LOCAL: dict[str, tuple[type[CloudopsError], str]] = {
     "IncompleteReadError": (Unavailable, "the connection ended within the answer"),
 }
 
+#: A list of everything that would have been right, such as that of all instance types: thousands of characters.
+_LIST = re.compile(r"\[[^\[\]]{120,}\]")
+#: How much of such a list, and of a refused request's whole text, is shown.
+_SOME, _MOST = 80, 600
 _ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9*]+)(?: on resource: (\S+))?")
 
 
@@ -230,7 +234,7 @@ def _answered(error: Exception, response: dict[str, Any], operation: str, ref: R
     code, message = str(response["Error"].get("Code", "")), _line(str(response["Error"].get("Message", "")))
     kind, hint = classified(code, message)
     call = str(getattr(error, "operation_name", ""))
-    text = f"{_about(operation, ref)}: {message or code}"
+    text = f"{_about(operation, ref)}: {_readable(message, kind) or code}"
     if kind is AuthError and hint is _POLICY:
         needed, hint = _permission(message, call)
         if needed and needed not in text:
@@ -271,6 +275,17 @@ def _of_proxy(error: Exception, text: str, hint: str) -> tuple[str, str]:
     if isinstance(reason, ConnectionError) and not isinstance(reason, ConnectionRefusedError):
         return f"the connection ended before the answer: {_line(str(reason))}", "try again in a moment"
     return (text, hint) if reason is None else (f"{text}: {_line(str(reason))}", hint)
+
+
+def _readable(message: str, kind: type[ProviderError]) -> str:
+    """What the service says, without the rest of its long lists."""
+    text = _LIST.sub(lambda found: shortened(found[0], _SOME).rstrip(", ") + "]", message)
+    return shortened(text, _MOST) if kind is InvalidRequest else text
+
+
+def shortened(text: str, length: int) -> str:
+    """``text``, cut to ``length`` characters with ``...`` for what is missing."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _line(text: str) -> str:

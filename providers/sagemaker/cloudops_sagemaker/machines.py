@@ -135,7 +135,7 @@ def choose(
         )
     if resources.cpus is None and resources.memory is None and resources.accelerators is None:
         return DEFAULT, []
-    chosen = _smallest(step, resources, [each for each in MACHINES if ("h" if hosting else "t") in each.uses])
+    chosen = _smallest(step, resources, [each for each in MACHINES if _serves(each, step, hosting)])
     asked = [str(each.value) for each in (resources.cpus, resources.memory) if each and not each.at_least]
     exact = all(
         amount is None or amount.at_least or amount.value == has
@@ -180,7 +180,8 @@ def _named(
         hint = f"did you mean ml.{named}?" if f"ml.{named}" in _BY_NAME else "they are named such as ml.m5.xlarge"
         text = f"{named!r} is no instance type of SageMaker"
         raise InvalidRequest(text, provider="sagemaker", hint=hint).at(*place, "instance_type")
-    if named not in _BY_NAME and named not in types(shape):
+    known = named in _BY_NAME and shape != _SHAPES["batch"]  # fewer types are for batches than for endpoints
+    if not known and named not in types(shape):
         near = difflib.get_close_matches(named, types(shape), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see docs/sagemaker.md for those that are known"
         text = f"{named!r} is no instance type of SageMaker for this, as far as the installed botocore knows"
@@ -193,6 +194,13 @@ def _named(
                 text = f"{machine.shown} has less than {key}: {getattr(resources, key)}"
                 raise InvalidRequest(text, provider="sagemaker").at(*place, "instance_type")
     return named, []
+
+
+def _serves(machine: Machine, step: str, hosting: bool) -> bool:
+    """Whether a machine is one for that step."""
+    if step == "batch" and machine.name not in types(_SHAPES["batch"]):
+        return False
+    return ("h" if hosting else "t") in machine.uses
 
 
 def _fits(machine: Machine, key: str, resources: Resources | ReplicaResources) -> bool:

@@ -23,6 +23,7 @@ LARGEST = 25 << 20
 _QUEUED = re.compile(r"\basync", re.IGNORECASE)
 #: Begins the identifier of a request, which a captured one keeps: the service rounds its own time to seconds.
 SENT = "cloudops-"
+_TRACEBACK = re.compile(r"\s+Traceback \(most recent call last\)")
 _TEXT = ("application/json", "text/csv")
 
 
@@ -104,5 +105,5 @@ def reason(message: str) -> str:
         value = json.loads(message)
         text = str(value.get("error", value)) if isinstance(value, dict) else str(value)
     except ValueError:
-        text = re.split(r"\s*Traceback \(most recent call last\)", message, maxsplit=1)[0] or message
-    return " ".join(text.split())[:500]
+        text = message
+    return " ".join(_TRACEBACK.split(text)[0].split())[:500]

@@ -81,6 +81,17 @@ def test_what_is_told_of_an_error() -> None:
     assert isinstance(error.__cause__, botocore.exceptions.ClientError)
 
 
+def test_a_list_of_all_that_would_be_right_is_cut() -> None:
+    known = ", ".join(f"ml.m{number}.xlarge" for number in range(500))
+    told = "Value 'ml.m5.huge' at 'instanceType' failed to satisfy constraint: Member must satisfy enum value set: ["
+    message = f"2 validation errors detected: {told}{known}]; Value '' at 'other' failed to satisfy constraint: length"
+    found = explained(answer("ValidationException", message), "submit", REF)
+    assert found is not None
+    assert len(found.message) < 420
+    assert told in found.message
+    assert "...]; Value '' at 'other' failed" in found.message
+
+
 @pytest.mark.parametrize(
     ("message", "operation", "action", "resource"),
     [

@@ -71,6 +71,7 @@ def test_what_no_machine_has_is_refused(
         ("train", False, "ml.m5.huge", "ml.m5.large"),
         ("deploy", True, "ml.c7i.lage", "ml.c7i.large"),
         ("batch", True, "ml.m5.2xlage", "ml.m5.2xlarge"),
+        ("batch", True, "ml.r5.large", "ml.m5.large"),
     ],
 )
 def test_a_type_that_does_not_exist_is_refused_with_one_that_is_alike(
