@@ -45,7 +45,8 @@ class Shell:
     """The command line with a cache folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "80"}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDOPS_OFFLINE")}
+        self.environ = {**outside, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "80"}
         self.record = folder / "cache" / "cloudops" / "offline" / "server.json"
         self.folder = folder
 
