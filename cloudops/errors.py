@@ -72,7 +72,7 @@ class CloudopsError(Exception):
     """
 
     #: The exit code of the command line for this error.
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(
         self,
@@ -177,7 +177,15 @@ class AuthError(ProviderError, PermissionError):
 
 
 class InvalidRequest(ProviderError, ValueError):
-    """The provider rejects what it was sent; sending it again will not help."""
+    """The provider rejects what it was sent; sending it again will not help.
+
+    One that names a key of the project file (:meth:`at`) was found before anything was sent, as a ConfigError is.
+    """
+
+    def at(self, *place: str | int) -> Self:
+        """As :meth:`CloudopsError.at`; the exit code is that of a ConfigError, too."""
+        self.exit_code = ConfigError.exit_code
+        return super().at(*place)
 
 
 class NotFound(ProviderError, LookupError):

@@ -68,9 +68,13 @@ def json_lines(source: str, root: Path, label: str | None, store: Path) -> Path:
     """
     from .digests import digest
     from .store.fetch import fetch, version
+    from .store.uris import redact
 
     path = fetch(source if "://" in source else str(root / source), store)
     if label is None and path.suffix == ".jsonl" and path.is_file():
+        with path.open("rb") as file:
+            if not any(line.strip() for line in file):
+                raise ConfigError(f"{redact(source)} has no rows to predict").at("batch", "data")
         return path
     key = digest([version(str(path), store), path.suffix, label])
     made = store / "rows" / f"{key[:32]}.jsonl"

@@ -47,6 +47,16 @@ class TrainBatch(Contract):
         assert predictions(started, root) == [9, 22.5, 0]
 
     @requires(Capability.BATCH)
+    @pytest.mark.parametrize(("name", "text"), [("empty.jsonl", " \n\n"), ("empty.csv", "x,y\n")])
+    def test_a_table_without_rows_is_refused(self, rig: Rig, name: str, text: str) -> None:
+        root = rig.project()
+        _table(root / "data" / name, text)
+        session = rig.session(root=root)
+        with pytest.raises(ConfigError, match="has no rows to predict"):
+            session.batch(_batch(f"data/{name}"))
+        assert list(session.jobs()) == []
+
+    @requires(Capability.BATCH)
     def test_the_model_of_a_job_predicts_and_the_same_batch_is_found(self, rig: Rig) -> None:
         root = rig.project()
         _table(root / "data" / "rows.csv", "x,y\n1,2\n")

@@ -36,7 +36,7 @@ def capabilities() -> Mapping[Capability, Support]:
         Capability.SCALE_TO_ZERO: Support(
             False,
             "cloudops scales no endpoint of SageMaker to zero; SageMaker itself does asynchronous ones and components",
-            "set min_replicas: 1, or overrides.sagemaker.deploy.serverless, which costs nothing without traffic",
+            "set min_replicas: 1; with overrides.sagemaker.deploy.serverless nothing runs, and costs, without traffic",
         ),
         Capability.CAPTURE: _YES,
         Capability.TOKEN_AUTH: Support(

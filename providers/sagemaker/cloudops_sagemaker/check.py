@@ -27,7 +27,7 @@ def check(client: Client, requests: Iterable[Request]) -> list[CheckResult]:
     """Region, credentials, role, bucket, images, quotas; each in turn, for the later need the earlier."""
     results = []
     for name, look in (
-        ("region", lambda: client.region),
+        ("region", lambda: _region(client)),
         ("credentials", lambda: f"{client.identity['Arn']} of account {client.account}"),
     ):
         results.append(_looked(name, look))
@@ -48,9 +48,33 @@ def _looked(name: str, look: Callable[[], str]) -> CheckResult:
         return CheckResult(name, False, error.message, error.hint or "see docs/sagemaker.md")
 
 
+def _region(client: Client) -> str:
+    import difflib
+
+    import botocore.session
+
+    session = botocore.session.Session()
+    known = [
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("sagemaker", partition)
+    ]
+    if client.region not in known:
+        near = difflib.get_close_matches(client.region, known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "a newer botocore may know it: pip install -U botocore"
+        text = f"the installed botocore knows no region {client.region!r} with SageMaker"
+        raise InvalidRequest(text, provider="sagemaker", hint=hint)
+    return client.region
+
+
 def _role(client: Client) -> str:
     arn = client.role
     name = arn.rpartition("/")[2]
+    account = arn.split(":")[4]
+    if account != client.account:
+        hint = f"name a role of the account {client.account}"
+        text = f"the role {arn} is of another account, and SageMaker takes roles of the caller's own"
+        raise InvalidRequest(text, provider="sagemaker", hint=hint)
     try:
         with translated("look up the role", arn):
             role: dict[str, Any] = client.service("iam").get_role(RoleName=name)["Role"]

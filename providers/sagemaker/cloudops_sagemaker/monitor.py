@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cloudops.provider import Captured, Monitor
@@ -19,6 +17,7 @@ from .serving import ConfigName, version_of
 from .statuses import seconds
 from .storage import Storage
 from .trainer import absent
+from .windows import window
 
 if TYPE_CHECKING:
     from .client import Client
@@ -33,8 +32,6 @@ _METRICS: dict[str, tuple[str, str, float]] = {
     "latency_p90": ("ModelLatency", "p90", _MICROSECONDS),
     "latency_p99": ("ModelLatency", "p99", _MICROSECONDS),
 }
-#: Seconds: the shortest period that CloudWatch keeps.
-_PERIOD = 60
 
 
 class SageMakerMonitor(Monitor):
@@ -75,13 +72,11 @@ class SageMakerMonitor(Monitor):
 
     def _values(self, endpoint: str, variant: str, since: float, until: float) -> dict[str, float]:
         """Each metric over the whole window, by one call."""
-        start = math.floor(since / _PERIOD) * _PERIOD
-        end = math.ceil(until / _PERIOD) * _PERIOD
-        period = max(_PERIOD, end - start)
+        asked = window(since, until)
         answer = self._client.service("cloudwatch").get_metric_data(
-            MetricDataQueries=[_query(name, endpoint, variant, period) for name in _METRICS],
-            StartTime=datetime.fromtimestamp(start, UTC),
-            EndTime=datetime.fromtimestamp(end, UTC),
+            MetricDataQueries=[_query(name, endpoint, variant, asked.period) for name in _METRICS],
+            StartTime=asked.start,
+            EndTime=asked.end,
             ScanBy="TimestampAscending",
         )
         found = {}

@@ -96,6 +96,7 @@ class Asynchronous(Strict):
     """An endpoint whose requests wait in a queue: up to 1 GB each, and up to an hour."""
 
     max_concurrency: int | None = Field(None, ge=1, le=1000, description="Requests at once in one replica")
+    target_backlog: float = Field(5.0, gt=0, description="Waiting requests per replica above which one is added")
 
 
 class SageMakerDeployOptions(Strict):

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .client import Client
 
 _SPACE = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
-_METRIC = "SageMakerVariantInvocationsPerInstance"
+_METRIC, _BACKLOG = "SageMakerVariantInvocationsPerInstance", "ApproximateBacklogSizePerInstance"
+#: Ends the tag of a variant that scales by what waits.
+_WAITS = ":backlog"
 _TARGET, _IN, _OUT = 600.0, 300.0, 60.0
 
 
@@ -30,9 +32,10 @@ class Scaling:
     Args:
         low: instances, at least.
         high: instances, at most.
-        target: invocations per instance and minute.
+        target: invocations per instance and minute, or requests that wait per instance.
         scale_in: seconds between two removals.
         scale_out: seconds between two additions.
+        backlog: whether it goes by what waits, as asynchronous endpoints do.
     """
 
     low: int
@@ -40,17 +43,27 @@ class Scaling:
     target: float = _TARGET
     scale_in: float = _IN
     scale_out: float = _OUT
+    backlog: bool = False
 
     def tags(self, variant: str) -> dict[str, str]:
         """The tags that keep it."""
-        more = f"{self.target:g}:{self.scale_in:g}:{self.scale_out:g}"
+        more = f"{self.target:g}:{self.scale_in:g}:{self.scale_out:g}{_WAITS if self.backlog else ''}"
         return {_key("replicas", variant): f"{self.low}:{self.high}", _key("scaling", variant): more}
 
-    def policy(self) -> dict[str, Any]:
-        """The configuration of the policy."""
+    def policy(self, endpoint: str) -> dict[str, Any]:
+        """The configuration of the policy.
+
+        An asynchronous endpoint tells how much waits, and not how much each instance is asked:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
+        """
+        metric: dict[str, Any] = {"PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC}}
+        if self.backlog:
+            of_endpoint = [{"Name": "EndpointName", "Value": endpoint}]
+            waits = {"MetricName": _BACKLOG, "Namespace": "AWS/SageMaker", "Statistic": "Average"}
+            metric = {"CustomizedMetricSpecification": {**waits, "Dimensions": of_endpoint}}
         return {
             "TargetValue": self.target,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
+            **metric,
             "ScaleInCooldown": int(self.scale_in),
             "ScaleOutCooldown": int(self.scale_out),
         }
@@ -63,8 +76,11 @@ def scalings(tags: Mapping[str, str]) -> dict[str, Scaling]:
         name, _, variant = key.partition("/")
         low, _, high = bounds.partition(":")
         if name == "replicas" and high:
-            more = tags.get(_key("scaling", variant or MAIN), "")
-            found[variant or MAIN] = Scaling(int(low), int(high), *map(float, more.split(":") if more else ()))
+            kept = tags.get(_key("scaling", variant or MAIN), "")
+            numbers = kept.removesuffix(_WAITS).split(":") if kept else (_TARGET, _IN, _OUT)
+            target, scale_in, scale_out = map(float, numbers)
+            backlog = kept.endswith(_WAITS)
+            found[variant or MAIN] = Scaling(int(low), int(high), target, scale_in, scale_out, backlog)
     return found
 
 
@@ -98,7 +114,7 @@ def ensure(client: Client, endpoint: str, wanted: Mapping[str, Scaling]) -> None
                 PolicyName=policy(endpoint),
                 ResourceId=name,
                 PolicyType="TargetTrackingScaling",
-                TargetTrackingScalingPolicyConfiguration=one.policy(),
+                TargetTrackingScalingPolicyConfiguration=one.policy(endpoint),
             )
 
 
@@ -106,7 +122,7 @@ def _has_policy(service: Any, endpoint: str, name: str, wanted: Scaling) -> bool
     """Whether a target has its policy: without, it is half of a registration."""
     answer = service.describe_scaling_policies(**_SPACE, ResourceId=name, PolicyNames=[policy(endpoint)])
     found = [item["TargetTrackingScalingPolicyConfiguration"] for item in answer["ScalingPolicies"]]
-    own = wanted.policy()
+    own = wanted.policy(endpoint)
     return any({key: item.get(key) for key in own} == own for item in found)
 
 

@@ -253,11 +253,7 @@ def config_request(
     """
     bounds = f"{request.spec.min_replicas}:{request.spec.max_replicas}" if scales(request) else ""
     options: SageMakerDeployOptions | None = request.options
-    scaling = (
-        f"{options.target_invocations:g}:{options.scale_in_cooldown:g}:{options.scale_out_cooldown:g}"
-        if (options and bounds)
-        else ""
-    )
+    scaling = _scaling_tag(options) if options and bounds else ""
     tags = {"previous": before, "replicas": bounds, "scaling": scaling}
     native: dict[str, Any] = {"EndpointConfigName": name.text, "ProductionVariants": [served.variant]}
     if served.capture is not None:
@@ -267,6 +263,14 @@ def config_request(
     if where.settings.volume_kms_key and "ServerlessConfig" not in served.variant:
         native["KmsKeyId"] = where.settings.volume_kms_key
     return {**native, "Tags": version_tags(request, where.settings.tags, tags)}
+
+
+def _scaling_tag(options: SageMakerDeployOptions) -> str:
+    """As :func:`cloudops_sagemaker.scaling.scalings` reads it."""
+    waits = options.asynchronous
+    target = waits.target_backlog if waits else options.target_invocations
+    numbers = f"{target:g}:{options.scale_in_cooldown:g}:{options.scale_out_cooldown:g}"
+    return f"{numbers}:backlog" if waits else numbers
 
 
 def _asynchronous(request: DeployRequest, options: Asynchronous, where: Where) -> dict[str, Any]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cloudops.refs import MetricPoint
 
 from . import machines
+from .windows import window
 
 if TYPE_CHECKING:
     from .client import Client
 
 JOBS, ENDPOINTS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints"
-#: Seconds: the shortest period that CloudWatch keeps.
-_PERIOD = 60
 _METRICS = {"cpu": "CPUUtilization", "memory": "MemoryUtilization"}
 
 
@@ -41,17 +38,16 @@ def points(client: Client, namespace: str, users: Sequence[User], since: float, 
     """The average ``cpu`` (cores) and ``memory`` (bytes) of each user's machines between two epoch seconds."""
     if not users:
         return []
-    start, end = math.floor(since / _PERIOD) * _PERIOD, math.ceil(until / _PERIOD) * _PERIOD
-    period = max(_PERIOD, end - start)
+    asked = window(since, until)
     queries = [
-        _query(f"{name}_{number}", namespace, metric, user.dimensions, period)
+        _query(f"{name}_{number}", namespace, metric, user.dimensions, asked.period)
         for number, user in enumerate(users)
         for name, metric in _METRICS.items()
     ]
     answer = client.service("cloudwatch").get_metric_data(
         MetricDataQueries=queries,
-        StartTime=datetime.fromtimestamp(start, UTC),
-        EndTime=datetime.fromtimestamp(end, UTC),
+        StartTime=asked.start,
+        EndTime=asked.end,
     )
     found = []
     for result in answer["MetricDataResults"]:

@@ -174,3 +174,4 @@ def test_what_has_no_place_in_sagemaker_is_refused(request_, kind: type[Cloudops
     with pytest.raises(kind) as caught:
         jobs.prepare(request_, where(), RUNTIME)
     assert str(caught.value).startswith(f"{place}: ")
+    assert caught.value.exit_code == 2  # nothing was sent

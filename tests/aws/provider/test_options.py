@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 import cloudops
@@ -48,6 +50,45 @@ def test_an_asynchronous_endpoint_answers_through_its_queue(root: Path, opened: 
         endpoint.predict([{"x": 1}])
     with pytest.raises(ProviderError, match="asked to fail"):
         endpoint.predict([{"ask": "fail"}])
+
+
+def test_an_asynchronous_endpoint_scales_by_what_waits(root: Path, opened: list[Session]) -> None:
+    session = session_with(opened, root, "waiting", deploy={"asynchronous": {"target_backlog": 2}})
+    endpoint = session.deploy(deployment("waiting", max_replicas=2))
+    endpoint.wait(60)
+    assert endpoint.predict([[1, 2]]) == [6]
+    client = boto3.client("application-autoscaling", region_name="us-east-1")
+    policies = client.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    tracked = next(one for one in policies if "/waiting/" in one["ResourceId"])[
+        "TargetTrackingScalingPolicyConfiguration"
+    ]
+    assert tracked["TargetValue"] == 2
+    metric = tracked["CustomizedMetricSpecification"]
+    assert (metric["MetricName"], metric["Dimensions"]) == (
+        "ApproximateBacklogSizePerInstance",
+        [{"Name": "EndpointName", "Value": "waiting"}],
+    )
+    deadline = time.monotonic() + 30
+    while not _told(metric):  # it is what the endpoint tells
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    endpoint.status()
+    assert len(client.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]) == len(policies)
+    endpoint.delete()
+
+
+def _told(metric: dict[str, Any]) -> bool:
+    now = time.time()
+    found = boto3.client("cloudwatch", region_name="us-east-1").get_metric_statistics(
+        Namespace=metric["Namespace"],
+        MetricName=metric["MetricName"],
+        Dimensions=metric["Dimensions"],
+        Statistics=[metric["Statistic"]],
+        StartTime=now - 600,
+        EndTime=now + 60,
+        Period=60,
+    )
+    return bool(found["Datapoints"])
 
 
 def test_a_serverless_endpoint_answers(root: Path, opened: list[Session]) -> None:
@@ -167,7 +208,8 @@ def test_an_input_without_files_is_refused_by_its_key(root: Path, opened: list[S
 @pytest.mark.parametrize(
     ("settings", "name", "text"),
     [
-        ({"region": "eu-west-9"}, "images", "no images in eu-west-9"),
+        ({"region": "eu-west-9"}, "region", "knows no region 'eu-west-9' with SageMaker"),
+        ({"role": "arn:aws:iam::999999999999:role/cloudops-sagemaker"}, "role", "is of another account"),
         ({"region": "eu-west-1", "bucket": "in-virginia"}, "bucket", "is in us-east-1, and SageMaker in eu-west-1"),
     ],
 )

@@ -164,7 +164,8 @@ def _get_metric_statistics(self: Any) -> Any:
         _check_statistic(name)
     series = key(get("Namespace"), get("MetricName"), get("Dimensions", []))
     backend = self.cloudwatch_backend
-    found = _store(backend).periods(series, _aligned(start, period), end, period, unit=get("Unit"))
+    told = _is_told(start, period)
+    found = _store(backend).periods(series, _aligned(start, period), end, period, unit=get("Unit")) if told else {}
     unit = dict(_store(backend).all()).get(series)
     points = [_point(moment, values, plain, extended, unit) for moment, values in found.items()]
     return ActionResult({"Label": get("MetricName"), "Datapoints": points})
@@ -190,6 +191,15 @@ def _aligned(start: float, period: float) -> float:
     """As CloudWatch rounds a start down: to the minute, or to the period where that is shorter."""
     step = min(period, _FINEST)
     return start // step * step
+
+
+def _is_told(start: float, period: float) -> bool:
+    """Whether a window has data at all: what is old is kept in coarser periods only.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html
+    """
+    age = time.time() - start
+    return not any(age > days * 86400 and period % coarse for days, coarse in ((15, 300), (63, 3600)))
 
 
 def _get_metric_data(self: Any) -> Any:
@@ -235,7 +245,8 @@ def _answers(
             _check_statistic(wanted["Stat"])
             metric, period = wanted["Metric"], float(wanted["Period"])
             name = key(metric.get("Namespace", ""), metric["MetricName"], metric.get("Dimensions") or ())
-            found = kept.periods(name, _aligned(start, period), end, period, unit=wanted.get("Unit"))
+            told = _is_told(start, period)
+            found = kept.periods(name, _aligned(start, period), end, period, unit=wanted.get("Unit")) if told else {}
             series[query["Id"]] = statistics(found, wanted["Stat"])
             labels[query["Id"]] = metric["MetricName"]
         elif "Expression" not in query:
