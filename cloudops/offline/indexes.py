@@ -26,9 +26,9 @@ _SYSTEM = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-#: In addresses; and what the names of variables that hold them end in.
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
-_SECRET_NAMES = ("_PASSWORD", "_USERNAME", "_TOKEN", "_CLIENT_CERT")
+#: In addresses; and what is in the names of variables that hold them.
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+_SECRET_NAMES = ("PASSWORD", "TOKEN", "SECRET", "USERNAME", "CREDENTIAL", "CLIENT_CERT")
 _MORE = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS")
 
 
@@ -46,9 +46,19 @@ def hosts(environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys([*(found or _DEFAULT), *others]))
 
 
+def holds_credentials(name: str, value: str) -> bool:
+    """Whether a variable of pip or uv holds credentials, or names a settings file that does."""
+    if any(word in name.upper() for word in _SECRET_NAMES) or _CREDENTIALS.search(value):
+        return True
+    if name.endswith("_CONFIG_FILE"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return _CREDENTIALS.search(Path(value).read_text(encoding="utf-8")) is not None
+    return False
+
+
 def withheld(environ: Mapping[str, str]) -> list[str]:
     """The variables of pip and uv that hold credentials, or name a file that does."""
-    return sorted(name for name, value in _settings(environ).items() if _secret(name, value))
+    return sorted(name for name, value in _settings(environ).items() if holds_credentials(name, value))
 
 
 def variables(
@@ -67,24 +77,15 @@ def variables(
     """
     trusted = roots(environ)
     bundle.write_bytes(certificate.read_bytes() + (b"" if trusted is None else trusted.read_bytes()))
-    given = _settings(environ)
-    settings = given if credentials else {name: _CREDENTIALS.sub("//", value) for name, value in given.items()}
+    settings = _settings(environ)
     if not credentials:
-        settings = {name: value for name, value in settings.items() if not _secret(name, value)}
+        bare = {name: _CREDENTIALS.sub("//", value) for name, value in settings.items()}
+        settings = {name: value for name, value in bare.items() if not holds_credentials(name, value)}
     return {**settings, "PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith(("PIP_", "UV_"))}
-
-
-def _secret(name: str, value: str) -> bool:
-    if name.endswith(_SECRET_NAMES) or _CREDENTIALS.search(value):
-        return True
-    if name.endswith("_CONFIG_FILE"):
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            return _CREDENTIALS.search(Path(value).read_text(encoding="utf-8")) is not None
-    return False
 
 
 def roots(environ: Mapping[str, str]) -> Path | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -29,6 +29,15 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         rig = SabotagedRig(folder, request.cls)
         rig.plain = clean_up
         yield rig
+
+
+def _told(role: Any, change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A status that is another one."""
+    return {"status": lambda ref: change(role.status(ref))}
+
+
+def _as(status: Any, phase: Phase) -> Any:
+    return dataclasses.replace(status, phase=phase)
 
 
 class SabotagedRig(LocalRig):
@@ -158,11 +167,7 @@ class TestTimeoutsComeLate(TrainContract):
 
     @staticmethod
     def replace(role: Any) -> dict[str, Any]:
-        def status(ref: Any) -> Any:
-            found = role.status(ref)
-            return dataclasses.replace(found, ended=found.ended and found.ended + 8)
-
-        return {"status": status}
+        return _told(role, lambda found: dataclasses.replace(found, ended=found.ended and found.ended + 8))
 
 
 class TestEveryEndIsASuccess(TrainContract):
@@ -171,11 +176,7 @@ class TestEveryEndIsASuccess(TrainContract):
 
     @staticmethod
     def replace(role: Any) -> dict[str, Any]:
-        def status(ref: Any) -> Any:
-            found = role.status(ref)
-            return dataclasses.replace(found, phase=Phase.SUCCEEDED) if found.phase.final else found
-
-        return {"status": status}
+        return _told(role, lambda found: _as(found, Phase.SUCCEEDED) if found.phase.final else found)
 
 
 class TestLogsShowSecretsAndLoseLines(TrainContract):
@@ -329,11 +330,7 @@ class TestAnUnknownStateIsASuccess(ErrorContract):
 
     @staticmethod
     def replace(role: Any) -> dict[str, Any]:
-        def status(ref: Any) -> Any:
-            found = role.status(ref)
-            return dataclasses.replace(found, phase=Phase.SUCCEEDED) if found.phase is Phase.UNKNOWN else found
-
-        return {"status": status}
+        return _told(role, lambda found: _as(found, Phase.SUCCEEDED) if found.phase is Phase.UNKNOWN else found)
 
 
 class TestNothingIsEverMissing(LifecycleContract):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +49,6 @@ _SERVICE_PHASES = {
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "SHELL", "TMPDIR", "TZ", "USER")
 #: What building an environment needs besides: how to reach the package index.
 _INDEX = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_CACHE_HOME")
-
-_CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 
 def job_status(state: JobState) -> Status:
@@ -309,7 +306,9 @@ def base_environment(environ: Mapping[str, str], python: str, *, building: bool)
     """
     kept = {key: value for key, value in environ.items() if key in _INHERITED}
     if building:
-        kept |= {key: value for key, value in _index(environ).items() if not _secret(key, value)}
+        from cloudops.offline.indexes import holds_credentials
+
+        kept |= {key: value for key, value in _index(environ).items() if not holds_credentials(key, value)}
     path = os.pathsep.join([str(Path(python).parent), environ.get("PATH", os.defpath)])
     # Threads of OpenMP that spin while they wait slow everything else on this machine down; a cloud's is not shared.
     return {"OMP_WAIT_POLICY": "PASSIVE", **kept, "PATH": path}
@@ -317,12 +316,9 @@ def base_environment(environ: Mapping[str, str], python: str, *, building: bool)
 
 def index_credentials(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of package indexes that hold credentials; they travel as secrets do."""
-    return {key: value for key, value in _index(environ).items() if _secret(key, value)}
+    from cloudops.offline.indexes import holds_credentials
 
-
-def _secret(key: str, value: str) -> bool:
-    named = any(word in key.upper() for word in ("PASSWORD", "TOKEN", "SECRET", "USERNAME", "CREDENTIAL"))
-    return named or _CREDENTIALS.search(value) is not None
+    return {key: value for key, value in _index(environ).items() if holds_credentials(key, value)}
 
 
 def _index(environ: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .serving import MAIN
+from .names import MAIN
 
 if TYPE_CHECKING:
     from .client import Client

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 _ENDING = 600.0
 #: What the service puts before the model's answer in a batch's log.
 _SAID = re.compile(r"Message: (?P<text>.+)", re.DOTALL)
-#: Begins a line of a container that cannot load its model, as in container/inference.py.
-_MARK = "cloudops could not load the model:"
 #: What the service says of a container that does not begin to answer, whatever the reason.
 _NO_ANSWER = "health check"
 #: The last line of a traceback, or of pip, in the log of a container that has none of our hooks or ended before them.
@@ -148,10 +146,11 @@ class Batches:
 
     def _unloaded(self, prefix: str) -> str:
         """Why the containers never answered, by what they printed at the end."""
-        told = [line.text.partition(_MARK)[2] for line in self._logs.find(BATCHES, prefix, _MARK)]
+        told = self._logs.unloaded(BATCHES, prefix)
         if not told:
-            told = [line.text for line in self._logs.tail(BATCHES, prefix, _LINES) if _ERROR.fullmatch(line.text)]
-        return f"the model could not be loaded: {reason(told[-1])}" if told else ""
+            errors = [line.text for line in self._logs.tail(BATCHES, prefix, _LINES) if _ERROR.fullmatch(line.text)]
+            told = errors[-1] if errors else ""
+        return f"the model could not be loaded: {reason(told)}" if told else ""
 
     def logs(self, ref: Ref, *, follow: bool, tail: int | None) -> Iterator[LogLine]:
         """What the containers printed, and what the service says of each object."""

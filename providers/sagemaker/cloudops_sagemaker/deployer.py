@@ -13,7 +13,7 @@ from cloudops.errors import AuthError, Conflict, NotFound
 from cloudops.provider import Answer, Deployer, DeployRequest, Plan
 from cloudops.refs import Listed, LogLine, Phase, Ref, Status
 
-from . import alarms, secrets, serving
+from . import alarms, scalings, secrets, serving
 from .endpoint_status import endpoint_status, live, phase_of, wanted
 from .endpoints import Endpoints
 from .errors import is_kind, translated
@@ -30,8 +30,6 @@ from .trainer import absent
 if TYPE_CHECKING:
     from .client import Client
 
-#: Begins a line of a replica that cannot load its model, as in container/inference.py.
-_MARK = "cloudops could not load the model:"
 #: Seconds after which the log is looked at again.
 _LATE = 1.5
 
@@ -81,8 +79,8 @@ class SageMakerDeployer(Deployer):
             creates.append(f"bucket {self._client.bucket}, which `cloudops down` does not delete")
         if request.spec.traffic.canary is not None and exists:
             creates.append(f"alarm {alarms.name(request.endpoint)}, deleted with the endpoint")
-        if serving.scales(request):
-            creates.append(f"scaling of {request.spec.min_replicas} to {request.spec.max_replicas} replicas")
+        if (scaling := scalings.of(request)) is not None:
+            creates.append(f"scaling of {scaling.low} to {scaling.high} replicas")
         if request.secrets:
             creates.append(
                 f"secret {serving.secret_name(request.endpoint, request.version)}, deleted with the endpoint"
@@ -275,9 +273,8 @@ class SageMakerDeployer(Deployer):
     def _last_words(self, name: str, failed: str) -> str:
         """What the containers say of why they end; lines arrive late, so a failure that is news is waited for."""
         for again in (True, True, True, False):
-            lines = [line.text for line in self._logs.find(endpoint_group(name), "", _MARK)]
-            if lines:
-                return f"the model could not be loaded: {lines[-1].partition(_MARK)[2].strip()}"
+            if reason := self._logs.unloaded(endpoint_group(name), ""):
+                return f"the model could not be loaded: {reason}"
             if not again or (name, failed) in self._silent:
                 break
             time.sleep(_LATE)

@@ -12,6 +12,7 @@ from cloudops.errors import Conflict, NotFound
 from . import names, scaling
 from .endpoint_status import live, longest, wanted
 from .errors import is_kind
+from .scalings import scalings
 from .serving import ConfigName
 
 if TYPE_CHECKING:
@@ -163,13 +164,13 @@ class Endpoints:
         config = live(described)
         if config.text not in self._scaling and described["EndpointStatus"] == "InService":
             if config.scaled:
-                scaling.ensure(self._client, endpoint, scaling.scalings(self.config_tags(config.text)))
+                scaling.ensure(self._client, endpoint, scalings(self.config_tags(config.text)))
             self._scaling.add(config.text)
 
     def end_scaling(self, endpoint: str, configs: Iterable[ConfigName]) -> None:
         """End the scaling that belongs to configurations."""
         tags = [self.config_tags(config.text) for config in configs if config.scaled]
-        scaling.deregister(self._client, endpoint, {variant for one in tags for variant in scaling.scalings(one)})
+        scaling.deregister(self._client, endpoint, {variant for one in tags for variant in scalings(one)})
 
     def update(self, endpoint: str, config: str, before: ConfigName, plan: Mapping[str, Any]) -> None:
         """Have ``config`` take over from ``before``; ``plan`` is more of the request of UpdateEndpoint."""

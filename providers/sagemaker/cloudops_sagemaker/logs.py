@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 JOBS = "/aws/sagemaker/TrainingJobs"
 BATCHES = "/aws/sagemaker/TransformJobs"
+#: Begins a line of a container that cannot load its model, as in container/inference.py.
+_UNLOADED = "cloudops could not load the model:"
 #: Events in one answer, at most.
 _PAGE = 10_000
 #: Seconds between two looks: at first, and at most while nothing comes.
@@ -81,6 +83,11 @@ class Logs:
                     yield LogLine(
                         event["timestamp"] / 1000, event["message"].rstrip("\n"), source(event["logStreamName"])
                     )
+
+    def unloaded(self, group: str, prefix: str) -> str:
+        """Why a container could not load its model, as container/inference.py says it; empty where it said nothing."""
+        lines = [line.text for line in self.find(group, prefix, _UNLOADED)]
+        return lines[-1].partition(_UNLOADED)[2].strip() if lines else ""
 
     def streams(self, group: str, prefix: str = "") -> list[str]:
         """The names of the streams, none where the group is not there (yet)."""

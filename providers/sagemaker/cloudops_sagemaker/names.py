@@ -122,6 +122,10 @@ def job_tags(request: JobRequest | BatchRequest, own: Mapping[str, str]) -> list
     return tags(values, own)
 
 
+#: The name of the variant of an endpoint with one version: blue/green updates need equal names on both sides.
+MAIN = "main"
+
+
 def tags(values: Mapping[str, str], own: Mapping[str, str]) -> list[dict[str, str]]:
     """``values`` as tags of cloudops, and the target's own; AWS takes 50 of 256 characters."""
     ours = {f"cloudops:{key}": _TAG_VALUE.sub("_", value)[:256] for key, value in values.items() if value}

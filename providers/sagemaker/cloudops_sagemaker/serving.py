@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.errors import InvalidRequest, UnsupportedFeature
 
-from . import images, machines, names
+from . import images, machines, names, scalings
+from .names import MAIN
 
 if TYPE_CHECKING:
     from cloudops.provider import DeployRequest
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from .jobs import Where
     from .options import Asynchronous, SageMakerDeployOptions
 
-#: The name of the variant of an endpoint with one version: blue/green updates need equal names on both sides.
-MAIN = "main"
 _ENV_LENGTH, _ENTRIES = 1024, 100
 _STARTUP, _LONGEST_BAKE, _MOST_CANARY = (60, 3600), 3600, 50
 _EXECUTION = (600, 28800)
@@ -47,7 +46,7 @@ class ConfigName:
     @classmethod
     def of(cls, request: DeployRequest, before: str, model: str) -> ConfigName:
         """For a version that takes over from the configuration ``before``: the same call again gives the same name."""
-        return cls.alone(request.endpoint, request.version, before, model, scaled=scales(request))
+        return cls.alone(request.endpoint, request.version, before, model, scaled=scalings.of(request) is not None)
 
     @classmethod
     def alone(cls, endpoint: str, version: str, before: str, model: str, *, scaled: bool) -> ConfigName:
@@ -251,10 +250,9 @@ def config_request(
         name: of the configuration.
         before: the configuration that is live now, to which a rollback goes; empty for none.
     """
-    bounds = f"{request.spec.min_replicas}:{request.spec.max_replicas}" if scales(request) else ""
     options: SageMakerDeployOptions | None = request.options
-    scaling = _scaling_tag(options) if options and bounds else ""
-    tags = {"previous": before, "replicas": bounds, "scaling": scaling}
+    scaling = scalings.of(request)
+    tags = {"previous": before, **(scaling.tags(MAIN) if scaling else {})}
     native: dict[str, Any] = {"EndpointConfigName": name.text, "ProductionVariants": [served.variant]}
     if served.capture is not None:
         native["DataCaptureConfig"] = served.capture
@@ -263,14 +261,6 @@ def config_request(
     if where.settings.volume_kms_key and "ServerlessConfig" not in served.variant:
         native["KmsKeyId"] = where.settings.volume_kms_key
     return {**native, "Tags": version_tags(request, where.settings.tags, tags)}
-
-
-def _scaling_tag(options: SageMakerDeployOptions) -> str:
-    """As :func:`cloudops_sagemaker.scaling.scalings` reads it."""
-    waits = options.asynchronous
-    target = waits.target_backlog if waits else options.target_invocations
-    numbers = f"{target:g}:{options.scale_in_cooldown:g}:{options.scale_out_cooldown:g}"
-    return f"{numbers}:backlog" if waits else numbers
 
 
 def _asynchronous(request: DeployRequest, options: Asynchronous, where: Where) -> dict[str, Any]:
@@ -318,11 +308,6 @@ def deployment_config(request: DeployRequest, alarm: str) -> dict[str, Any]:
     if traffic.canary is not None:
         found["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": alarm}]}
     return found
-
-
-def scales(request: DeployRequest) -> bool:
-    """Whether replicas are to be added and removed by themselves."""
-    return request.spec.max_replicas is not None and request.spec.max_replicas > request.spec.min_replicas
 
 
 def _notes(request: DeployRequest, image: images.Image) -> list[str]:

@@ -10,7 +10,7 @@ from cloudops.errors import Conflict, InvalidRequest
 
 from . import names, serving
 from .endpoint_status import live, traffic
-from .scaling import Scaling, scalings
+from .scalings import Scaling, scalings
 from .serving import ConfigName
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class Splitting:
         if not own:
             scaled = self._scalings(ref, before, [version]).get(version)
             own = ConfigName.alone(ref.id, version, before.text, variant["ModelName"], scaled=scaled is not None).text
-            only = {**variant, "VariantName": serving.MAIN, "InitialVariantWeight": 1.0}
-            tags = scaled.tags(serving.MAIN) if scaled else {}
+            only = {**variant, "VariantName": names.MAIN, "InitialVariantWeight": 1.0}
+            tags = scaled.tags(names.MAIN) if scaled else {}
             self._make_config(ref, described, before, own, [only], tags)
         self._endpoints.update(ref.id, own, before, {})
 
@@ -120,7 +120,7 @@ class Splitting:
         for version in versions:
             one = split.get(serving.variant_name(version))
             if one is None and version in known and known[version].scaled:
-                one = scalings(self._endpoints.config_tags(known[version].text)).get(serving.MAIN)
+                one = scalings(self._endpoints.config_tags(known[version].text)).get(names.MAIN)
             if one is not None:
                 found[version] = one
         return found

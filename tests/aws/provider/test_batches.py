@@ -54,8 +54,8 @@ def test_a_failed_batch_has_the_reason_of_the_model(start: Start, predictor: str
 def test_containers_that_ended_before_the_hooks_are_explained_by_their_last_error(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cloudops_sagemaker import batches
+    from cloudops_sagemaker import logs
 
-    monkeypatch.setattr(batches, "_MARK", "never printed")
+    monkeypatch.setattr(logs, "_UNLOADED", "never printed")
     with pytest.raises(JobFailed, match="could not be loaded: RuntimeError: no weights;"):
         start("def load(folder): raise RuntimeError('no weights')\ndef predict(model, rows): ...\n").wait(60)
