@@ -54,6 +54,7 @@ class TrainingJob:
         self.folder = region.folder / KIND / f"{record.name}-{time.time_ns():x}"
         self._clock = region.clock
         self._stop = threading.Event()
+        self._asked = float("inf")
         self._killed = threading.Event()
         self._attempt = 0
         self._trained = 0.0
@@ -68,6 +69,7 @@ class TrainingJob:
     def stop(self) -> None:
         """Have it stop: its processes may save their work, and what they leave is kept."""
         self._enter("Stopping", status="Stopping")
+        self._asked = self._clock.now()
         self._stop.set()
         self._clock.wake()
 
@@ -180,8 +182,9 @@ class TrainingJob:
             now = self._clock.now()
             if not cause and (cause := self._why_stop(now, deadline)):
                 run.terminate()
-                kill_at = now + GRACE
-            if now >= kill_at or self._killed.is_set():
+                # From when it was asked for, however late that is noticed here.
+                kill_at = (self._asked if cause == "stopped" else now) + GRACE
+            elif now >= kill_at or self._killed.is_set():
                 run.kill()
             if now - saved >= _CHECKPOINT_PERIOD:
                 saved = now
