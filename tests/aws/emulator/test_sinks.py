@@ -3,7 +3,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from cloudops_sagemaker.emulator.sinks import LogTail, log_stream
+from cloudops.offline.machines.tails import LogTail
+from cloudops_sagemaker.emulator.sinks import log_stream
 
 from .rig import refusal
 
