@@ -41,7 +41,7 @@ def clear_output_only(message: Message, *, keep: frozenset[str] = frozenset()) -
         keep: names of fields of ``message`` itself that stay, such as ``name`` in an update.
     """
     target: Any = message
-    for field in _marked(message.DESCRIPTOR, OUTPUT_ONLY):
+    for field in marked(message.DESCRIPTOR, OUTPUT_ONLY):
         if field.name not in keep:
             target.ClearField(field.name)
     for _, part in _parts(message):
@@ -49,7 +49,7 @@ def clear_output_only(message: Message, *, keep: frozenset[str] = frozenset()) -
 
 
 def _missing(message: Message, path: str) -> Iterator[str]:
-    for field in _marked(message.DESCRIPTOR, REQUIRED):
+    for field in marked(message.DESCRIPTOR, REQUIRED):
         if not _is_set(message, field):
             yield f"{path}{field.name}"
     for name, part in _parts(message):
@@ -77,6 +77,7 @@ def _parts(message: Any) -> Iterator[tuple[str, Message]]:
 
 
 @functools.cache
-def _marked(kind: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
-    marked = [field for field in kind.fields if behaviour in option(field, _BEHAVIOUR)]
-    return tuple(field for field in marked if f"{kind.name}.{field.name}" not in _LENIENT)
+def marked(kind: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
+    """The fields of a kind that are marked so."""
+    found = [field for field in kind.fields if behaviour in option(field, _BEHAVIOUR)]
+    return tuple(field for field in found if f"{kind.name}.{field.name}" not in _LENIENT)

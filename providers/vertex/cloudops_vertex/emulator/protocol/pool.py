@@ -65,3 +65,16 @@ def option(descriptor: FieldDescriptor | MethodDescriptor | Descriptor, name: st
     if extension.is_repeated:
         return list(options.Extensions[extension])
     return options.Extensions[extension] if options.HasExtension(extension) else None
+
+
+def method(name: str) -> MethodDescriptor:
+    """A method by its full name, such as ``google.longrunning.Operations.GetOperation``. Raises KeyError."""
+    return cast("MethodDescriptor", _loaded()[0].FindMethodByName(name))
+
+
+def method_or_none(name: str) -> MethodDescriptor | None:
+    """A method by its full name; None where there is none."""
+    try:
+        return method(name)
+    except KeyError:
+        return None

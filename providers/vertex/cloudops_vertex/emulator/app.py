@@ -1,0 +1,157 @@
+"""The WSGI application: each host's service, over REST and over gRPC; every request is noted."""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import grpc_wire, rest
+from .identify import Asked, asked
+from .methods import Call, handler
+from .protocol.behaviour import check_required
+from .protocol.errors import ServiceError
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .site import Site
+
+#: So many requests are remembered.
+_REMEMBERED = 100_000
+_NO_TOKEN = (
+    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid "
+    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+
+
+class Application:
+    """Answers for all hosts of Google's cloud that are emulated.
+
+    Args:
+        site: the emulated cloud.
+        principal: who sends a request; None: nobody who is known.
+        services: WSGI applications by patterns of hosts, for what the descriptors do not describe; each may have an
+            ``identify(environ)`` as :meth:`operation`.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        principal: Callable[[WSGIEnvironment], str | None],
+        services: Mapping[str, WSGIApplication] | None = None,
+    ) -> None:
+        from . import load_operations
+
+        load_operations()
+        self._site, self._principal, self._services = site, principal, dict(services or {})
+        self._lock = threading.Lock()
+        self._calls: list[dict[str, Any]] = []
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        start = self._noting(environ, start_response)
+        service = self._service(environ)
+        if service is not None:
+            return service(environ, start)
+        try:
+            called = asked(environ)
+            return self._write(environ, self._answer(called, environ), start)
+        except ServiceError as error:
+            return self.refuse(error, environ, start)
+        except Exception as error:
+            return self.refuse(_bug(error), environ, start)
+
+    def operation(self, environ: WSGIEnvironment) -> tuple[str, str]:
+        """``service:Operation`` and the name of the resource that a request is about."""
+        service = self._service(environ)
+        if service is not None:
+            identify: Callable[[WSGIEnvironment], tuple[str, str]] = getattr(service, "identify", _unnamed)
+            return identify(environ)
+        try:
+            found = asked(environ)
+        except ServiceError:
+            return _unnamed(environ)
+        return found.operation, found.resource
+
+    def refuse(
+        self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer with an error, in the form that the request has."""
+        if grpc_wire.is_call(environ):
+            return grpc_wire.refuse(environ, error, start_response)
+        return rest.refuse(error, start_response)
+
+    def refuse_noted(
+        self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """The same for a request that is not handed to the application, which is noted as every answer is."""
+        return self.refuse(error, environ, self._noting(environ, start_response))
+
+    def calls(self) -> list[Mapping[str, Any]]:
+        """The requests so far."""
+        with self._lock:
+            return [dict(one) for one in self._calls]
+
+    def reset(self) -> None:
+        """Forget the requests so far."""
+        with self._lock:
+            self._calls.clear()
+
+    def _service(self, environ: WSGIEnvironment) -> WSGIApplication | None:
+        host = str(environ["HTTP_HOST"]).partition(":")[0]
+        return next((one for pattern, one in self._services.items() if fnmatch.fnmatchcase(host, pattern)), None)
+
+    def _answer(self, called: Asked, environ: WSGIEnvironment) -> Any:
+        principal = self._principal(environ)
+        if principal is None:
+            raise ServiceError("UNAUTHENTICATED", _NO_TOKEN)
+        if called.error is not None:
+            raise called.error
+        function = handler(called.method)
+        if function is None:
+            name = f"{called.method.containing_service.name}.{called.method.name}"
+            text = f"{name} is not emulated by the offline cloud; only a live project can answer it"
+            raise ServiceError("UNIMPLEMENTED", text)
+        check_required(called.request)
+        host = str(environ["HTTP_HOST"]).partition(":")[0]
+        return function(Call(self._site, called.method, principal, host), called.request)
+
+    def _write(self, environ: WSGIEnvironment, answer: Any, start: StartResponse) -> Iterable[bytes]:
+        wire = grpc_wire if grpc_wire.is_call(environ) else rest
+        return wire.write(environ, answer, start)
+
+    def _noting(self, environ: WSGIEnvironment, start_response: StartResponse) -> StartResponse:
+        """``start_response``, with the call noted once its status is known."""
+        operation, resource = self.operation(environ)
+        noted = {
+            "operation": operation,
+            "resource": resource,
+            "principal": self._principal(environ) or "",
+            "time": time.time(),
+            "status": 0,
+        }
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            first = not noted["status"]
+            noted["status"] = int(status.split()[0])
+            if first:
+                with self._lock:
+                    self._calls.append(noted)
+                    del self._calls[:-_REMEMBERED]
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        return start
+
+
+def _unnamed(environ: WSGIEnvironment) -> tuple[str, str]:
+    return f"{str(environ['HTTP_HOST']).partition('.')[0]}:{environ['REQUEST_METHOD']}", str(environ["PATH_INFO"])
+
+
+def _bug(error: Exception) -> ServiceError:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"the offline cloud failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+    return ServiceError("INTERNAL", text)
