@@ -23,7 +23,7 @@ SOURCES = {
         "google/cloud/aiplatform/v1/*.proto",
         "google/cloud/aiplatform/v1beta1/*.proto",
     ),
-    "@google-cloud/logging@12.1.0": ("google/logging/v2/logging.proto",),
+    "@google-cloud/logging-api@0.3.0": ("google/logging/v2/logging.proto",),
     "@google-cloud/monitoring@6.1.1": ("google/monitoring/v3/metric_service.proto",),
     "@google-cloud/resource-manager@6.3.0": ("google/cloud/resourcemanager/v3/projects.proto",),
 }
@@ -71,6 +71,8 @@ def _compiled(roots: Mapping[Path, Sequence[str]], folder: Path) -> bytes:
         for pattern in patterns
         for path in sorted(root.glob(pattern))
     ]
+    if len(files) < sum(map(len, roots.values())):
+        raise SystemExit("a package has no .proto file where one is looked for")
     target = folder / "descriptors.binpb"
     options = [f"-I{include}" for include in includes]
     if protoc.main(["protoc", *options, "--include_imports", f"--descriptor_set_out={target}", *files]):
