@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .entries import Entries
+from .projects import Projects
+
 if TYPE_CHECKING:
     from cloudops.offline.emulator import Surroundings
 
@@ -19,3 +22,5 @@ class Site:
         self.surroundings = surroundings
         self.clock = surroundings.clock
         self.faults = surroundings.faults
+        self.projects = Projects()
+        self.entries = Entries()

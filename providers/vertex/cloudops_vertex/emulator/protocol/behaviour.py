@@ -13,8 +13,9 @@ from .errors import refused
 from .pool import option
 
 _BEHAVIOUR = "google.api.field_behavior"
-#: Marked as required, and accepted without by the service itself (tests/data/vertex/dataset.json).
-_LENIENT = frozenset({"Dataset.metadata"})
+#: Marked as required, and accepted without by the services themselves: the first as recorded
+#: (tests/data/vertex/dataset.json), the others where the request has them for all entries (google/logging/v2).
+_LENIENT = frozenset({"Dataset.metadata", "LogEntry.log_name", "LogEntry.resource"})
 #: As google/api/field_behavior.proto numbers them.
 REQUIRED, OUTPUT_ONLY = 2, 3
 
