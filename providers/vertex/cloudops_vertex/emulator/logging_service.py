@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import paging
 from .entries import Entry, Origin, parse_log_name
@@ -17,9 +17,6 @@ from .methods import Call, implements
 from .protocol.errors import ServiceError
 from .protocol.pool import message
 from .protocol.requests import write as to_json
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
 
 #: Entries of a page: without a size, and at most (google/logging/v2/logging.proto).
 _PAGE, _LARGEST = 50, 1000
@@ -31,7 +28,7 @@ _OWN = ("logName", "resource", "timestamp", "receiveTimestamp", "severity", "ins
 
 
 @implements("LoggingServiceV2.ListLogEntries")
-def list_log_entries(call: Call, request: Any) -> Message:
+def list_log_entries(call: Call, request: Any) -> Any:
     """A page of the entries that a filter wants."""
     projects = _projects(call, request.resource_names)
     wanted = LogFilter(request.filter)
@@ -56,7 +53,7 @@ def list_log_entries(call: Call, request: Any) -> Message:
 
 
 @implements("LoggingServiceV2.WriteLogEntries")
-def write_log_entries(call: Call, request: Any) -> Message:
+def write_log_entries(call: Call, request: Any) -> Any:
     """Add entries, all or none of them."""
     made = [_entry(call, request, entry, number) for number, entry in enumerate(request.entries)]
     if not request.dry_run:
@@ -65,7 +62,7 @@ def write_log_entries(call: Call, request: Any) -> Message:
 
 
 @implements("LoggingServiceV2.ListLogs")
-def list_logs(call: Call, request: Any) -> Message:
+def list_logs(call: Call, request: Any) -> Any:
     """A page of the names of the logs that have entries."""
     projects = _projects(call, [*([request.parent] if request.parent else []), *request.resource_names])
     names = call.site.entries.logs(projects)
@@ -76,7 +73,7 @@ def list_logs(call: Call, request: Any) -> Message:
 
 
 @implements("LoggingServiceV2.DeleteLog")
-def delete_log(call: Call, request: Any) -> Message:
+def delete_log(call: Call, request: Any) -> Any:
     """Drop the entries of a log."""
     project, log = _log(call, request.log_name)
     if not call.site.entries.drop(project, log):
@@ -147,7 +144,9 @@ def _projects(call: Call, names: Iterable[str]) -> tuple[str, ...]:
         matched = _RESOURCE.fullmatch(name)
         project = call.site.projects.id(matched[1]) if matched else None
         if project is None:
-            raise ServiceError("NOT_FOUND", f"The offline cloud has no {name}; it has projects with their default views")
+            raise ServiceError(
+                "NOT_FOUND", f"The offline cloud has no {name}; it has projects with their default views"
+            )
         found.append(project)
     if not found:
         raise ServiceError("INVALID_ARGUMENT", "At least one resource name must be specified.")

@@ -17,7 +17,9 @@ BOOL, INT64, DOUBLE, STRING, DISTRIBUTION = "BOOL", "INT64", "DOUBLE", "STRING",
 #: Of latencies in ms, a tenth of one up to about an hour; each a tenth wider, so that percentiles are as right as that.
 LATENCIES = Exponential(184, 1.1, 0.1)
 
-ENDPOINT, MODEL, POOL = (f"aiplatform.googleapis.com/{name}" for name in ("Endpoint", "Model", "DeploymentResourcePool"))
+ENDPOINT, MODEL, POOL = (
+    f"aiplatform.googleapis.com/{name}" for name in ("Endpoint", "Model", "DeploymentResourcePool")
+)
 PIPELINE, TRAINING = "aiplatform.googleapis.com/PipelineJob", "cloudml_job"
 
 #: The labels of the resources.
@@ -137,9 +139,7 @@ _ALL = (
     _vertex(f"{_POOLED}/cpu/utilization", GAUGE, DOUBLE, "10^2.%", "CPU utilization", _OF_POOL, POOL),
     _vertex(f"{_POOLED}/memory/bytes_used", GAUGE, INT64, "By", "Memory usage", _OF_POOL, POOL),
     _vertex(f"{_POOLED}/accelerator/duty_cycle", GAUGE, DOUBLE, "10^2.%", "Accelerator duty cycle", _OF_POOL, POOL),
-    _vertex(
-        f"{_POOLED}/accelerator/memory/bytes_used", GAUGE, INT64, "By", "Accelerator memory usage", _OF_POOL, POOL
-    ),
+    _vertex(f"{_POOLED}/accelerator/memory/bytes_used", GAUGE, INT64, "By", "Accelerator memory usage", _OF_POOL, POOL),
     _vertex(f"{_POOLED}/network/received_bytes_count", DELTA, INT64, "By", "Network bytes received", _OF_POOL, POOL),
     _vertex(f"{_POOLED}/network/sent_bytes_count", DELTA, INT64, "By", "Network bytes sent", _OF_POOL, POOL),
     _vertex(f"{_POOLED}/replicas", GAUGE, INT64, "1", "Replica count", _labels("spot"), POOL),

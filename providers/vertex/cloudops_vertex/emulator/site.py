@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .entries import Entries
 from .projects import Projects
+from .series import Series
 
 if TYPE_CHECKING:
     from cloudops.offline.emulator import Surroundings
@@ -24,3 +25,4 @@ class Site:
         self.faults = surroundings.faults
         self.projects = Projects()
         self.entries = Entries()
+        self.series = Series()

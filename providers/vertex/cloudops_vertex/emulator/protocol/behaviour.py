@@ -62,6 +62,8 @@ def _is_set(message: Any, field: FieldDescriptor) -> bool:
         return len(getattr(message, field.name)) > 0
     if field.has_presence:
         return bool(message.HasField(field.name))
+    if field.enum_type is not None and not field.enum_type.values_by_number[0].name.endswith("UNSPECIFIED"):
+        return True  # its first value is a choice like the others: ListTimeSeriesRequest.view
     return bool(getattr(message, field.name) != field.default_value)
 
 
