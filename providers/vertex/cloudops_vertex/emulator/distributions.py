@@ -91,7 +91,7 @@ class Distribution:
         return Distribution(self.buckets, count, mean, spread, _summed(self.counts, other.counts))
 
     def __sub__(self, other: Distribution) -> Distribution:
-        """What came after ``other``, of a distribution that accumulates. Raises ValueError: it is not an earlier one."""
+        """What came after ``other``, of one that accumulates. Raises ValueError: ``other`` is no earlier one."""
         if not other.count:
             return self
         count = self.count - other.count

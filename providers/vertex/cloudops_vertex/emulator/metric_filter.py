@@ -155,7 +155,7 @@ def _of_text(sign: str, value: Node) -> _OfText:
 def _of_literal(sign: str, value: Literal) -> _OfText:
     text = value.text
     if sign == ":":
-        return (lambda given: bool(given)) if text == "*" and not value.quoted else (lambda given: text in given)
+        return bool if text == "*" and not value.quoted else lambda given: text in given
     if sign in ("=", "!="):
         return lambda given: (given == text) == (sign == "=")
     try:

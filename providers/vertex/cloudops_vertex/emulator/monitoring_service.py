@@ -9,9 +9,9 @@ import bisect
 from typing import Any
 
 from . import aligning, paging, reducing
+from .methods import Call, implements
 from .metric_filter import MetricFilter
 from .metric_types import MetricType
-from .methods import Call, implements
 from .protocol.errors import ServiceError
 from .protocol.pool import message
 from .series import Key, Point
