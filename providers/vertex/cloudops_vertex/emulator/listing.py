@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .filters import compile_filter
+from .list_filter import list_filter
 from .protocol.errors import refused
 
 _DEFAULT, _LARGEST = 100, 1000
@@ -24,7 +24,7 @@ def page(request: Any, messages: Iterable[Any]) -> tuple[list[Any], str]:
         ServiceError: INVALID_ARGUMENT: filter, order, size or token cannot be read.
     """
     given = request.DESCRIPTOR.fields_by_name
-    test = compile_filter(request.filter if "filter" in given else "")
+    test = list_filter(request.filter if "filter" in given else "")
     found = ordered([one for one in messages if test(one)], request.order_by if "order_by" in given else "")
     if request.page_size < 0:
         raise refused([("page_size", "Page size must not be negative.")])

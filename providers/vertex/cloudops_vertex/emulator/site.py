@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from cloudops.offline.machines.addresses import Addresses
 
+from .entries import Entries
 from .operations import Operations
 from .projects import Projects
+from .series import Series
 from .store import Store
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Site:
         self.clock = surroundings.clock
         self.faults = surroundings.faults
         self.projects = Projects()
+        self.entries = Entries()
+        self.series = Series()
         self.store = Store(self.clock.now, self.projects)
         self.operations = Operations(self.clock.now)
         self.addresses = Addresses()

@@ -13,8 +13,9 @@ from .errors import refused
 from .pool import option
 
 _BEHAVIOUR = "google.api.field_behavior"
-#: Marked as required, and accepted without by the service itself (tests/data/vertex/dataset.json).
-_LENIENT = frozenset({"Dataset.metadata"})
+#: Marked as required, and accepted without by the services themselves: the first as recorded
+#: (tests/data/vertex/dataset.json), the others where the request has them for all entries (google/logging/v2).
+_LENIENT = frozenset({"Dataset.metadata", "LogEntry.log_name", "LogEntry.resource"})
 #: As google/api/field_behavior.proto numbers them.
 REQUIRED, OUTPUT_ONLY = 2, 3
 
@@ -61,6 +62,8 @@ def _is_set(message: Any, field: FieldDescriptor) -> bool:
         return len(getattr(message, field.name)) > 0
     if field.has_presence:
         return bool(message.HasField(field.name))
+    if field.enum_type is not None and not field.enum_type.values_by_number[0].name.endswith("UNSPECIFIED"):
+        return True  # its first value is a choice like the others: ListTimeSeriesRequest.view
     return bool(getattr(message, field.name) != field.default_value)
 
 
