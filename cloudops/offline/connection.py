@@ -53,7 +53,7 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = True
         elif self.raw_requestline == _HTTP2 and self.tunnel is not None:
             rest = self.rfile.read(8)  # of the preface; the client's settings are what follows
-            self._go_on_with_http2(self.raw_requestline + rest + self.rfile.peek())
+            self._go_on_with_http2(self.raw_requestline + rest + cast("BufferedReader", self.rfile).peek())
         elif len(self.raw_requestline) > 65536:
             self.requestline = self.request_version = self.command = ""
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)

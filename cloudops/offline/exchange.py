@@ -70,7 +70,7 @@ class Answer(ABC):
     def _finish(self) -> None:
         """Tell the client that this was all."""
 
-    def _look(self) -> None:
+    def _look(self) -> None:  # noqa: B027 - HTTP/1.1 has no way to know it
         """Raise ConnectionError where it is known that the client has gone; an application waits, and has us look."""
 
     def _begin(self) -> tuple[str, list[tuple[str, str]], bool]:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -34,12 +34,16 @@ from h2.settings import SettingCodes, Settings
 
 from . import choosing, exchange
 from .http2_answer import Http2Answer
+from .http2_frames import Frames
 from .http2_link import Link
 from .http2_stream import STREAM_WINDOW, Stream, StreamBody
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
     from wsgiref.types import WSGIEnvironment
+
+    from hpack.struct import Header
 
     from .choosing import Chosen
     from .proxy import Proxy
@@ -70,7 +74,7 @@ class Http2:
         #: Guards all that is below, the streams, and the socket.
         self.lock = threading.Lock()
         self.link = Link(connection)
-        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self.h2 = Frames(H2Configuration(client_side=False, header_encoding=None))
         self.h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -98,7 +102,11 @@ class Http2:
         except ConnectionError:  # the client has gone
             pass
         finally:
-            self._end()
+            with self.lock:
+                self._stop()
+                self.link.close()
+            if self._breaks:
+                choosing.break_at_close(self._connection)
 
     def flush(self) -> None:
         """Send the frames that were made, as far as the client takes them now; with the lock."""
@@ -119,36 +127,37 @@ class Http2:
                 data = self.link.read()
                 if data is None:
                     return
-                if not data:
-                    self._over = True
-                self._receive(data)
+                if data:
+                    self._receive(data)
+                else:
+                    self._stop()
 
     def _receive(self, data: bytes) -> None:
         try:
             for event in self.h2.receive_data(data):
                 self._happen(event)
         except ProtocolError:  # h2 has made the frame that tells the client why this is the end
-            self._over = True
+            self._stop()
         self.flush()
 
     def _happen(self, event: Event) -> None:
         match event:
             case RequestReceived():
-                self._open(cast("int", event.stream_id), cast("list[tuple[bytes, bytes]]", event.headers))
+                self._open(event.stream_id, event.headers)
             case DataReceived():
                 self._take(event)
-            case StreamEnded() if stream := self._streams.get(event.stream_id or 0):
+            case StreamEnded() if stream := self._streams.get(event.stream_id):
                 stream.end_of_body()
-            case StreamReset() if stream := self._streams.pop(event.stream_id or 0, None):
+            case StreamReset() if stream := self._streams.pop(event.stream_id, None):
                 stream.give_up()
-            case WindowUpdated() if stream := self._streams.get(event.stream_id or 0):
+            case WindowUpdated() if stream := self._streams.get(event.stream_id):
                 stream.changed.notify_all()
             case WindowUpdated() | RemoteSettingsChanged():
                 self._notify_all()
-            case ConnectionTerminated():
-                self._go_away(event)
+            case ConnectionTerminated() if event.error_code != ErrorCodes.NO_ERROR:
+                self._stop()
 
-    def _open(self, id: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def _open(self, id: int, headers: Iterable[Header]) -> None:
         if self._threads >= _MOST_THREADS:
             self.h2.reset_stream(id, ErrorCodes.REFUSED_STREAM)
             return
@@ -157,36 +166,26 @@ class Http2:
         threading.Thread(target=self._work, args=(stream, headers), daemon=True).start()
 
     def _take(self, event: DataReceived) -> None:
-        length, data = cast("int", event.flow_controlled_length), cast("bytes", event.data)
+        length = event.flow_controlled_length
         self._received += length
         if self._received >= _CONNECTION_WINDOW // 4:
             self.h2.increment_flow_control_window(self._received)
             self._received = 0
-        if stream := self._streams.get(cast("int", event.stream_id)):
-            stream.feed(data, padding=length - len(data))
-
-    def _go_away(self, event: ConnectionTerminated) -> None:
-        """The client opens no more streams; those that are open go on, which h2 does not know (its issue 1181)."""
-        if event.error_code == ErrorCodes.NO_ERROR and self._streams:
-            self.h2.state_machine.state = ConnectionState.SERVER_OPEN
-        else:
-            self._over = True
+        if stream := self._streams.get(event.stream_id):
+            stream.feed(event.data, padding=length - len(event.data))
 
     def _notify_all(self) -> None:
         for stream in self._streams.values():
             stream.changed.notify_all()
 
-    def _end(self) -> None:
-        with self.lock:
-            self._over = True
-            for stream in self._streams.values():
-                stream.give_up()
-            self._streams.clear()
-            self.link.close()
-        if self._breaks:
-            choosing.break_at_close(self._connection)
+    def _stop(self) -> None:
+        """Take in nothing more; what is being answered has nobody who waits for it."""
+        self._over = True
+        for stream in self._streams.values():
+            stream.give_up()
+        self._streams.clear()
 
-    def _work(self, stream: Stream, headers: list[tuple[bytes, bytes]]) -> None:
+    def _work(self, stream: Stream, headers: Iterable[Header]) -> None:
         """Answer a request; a thread of its own."""
         whole = False
         try:
@@ -202,7 +201,7 @@ class Http2:
                     stream.answered(whole=whole)
                     self.flush()
 
-    def _answer(self, stream: Stream, headers: list[tuple[bytes, bytes]]) -> bool:
+    def _answer(self, stream: Stream, headers: Iterable[Header]) -> bool:
         """Whether the client got a whole answer."""
         said = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         pseudo = {name: value for name, value in said if name.startswith(":")}
@@ -219,7 +218,7 @@ class Http2:
         answer = Http2Answer(stream, method)
         waits = environ.get("HTTP_EXPECT", "").lower().strip() == "100-continue"
         exchange.attach_body(environ, StreamBody(stream, stream.go_on if waits else None))
-        cast("dict[str, Any]", environ)["cloudops.trailers"] = answer.trailers
+        environ["cloudops.trailers"] = answer.trailers
         chosen = choosing.choose(self._proxy, self._host, self._port, environ)
         if chosen.breaks is None:
             return exchange.attempt(chosen.application, environ, answer, chosen.name)
@@ -233,5 +232,6 @@ class Http2:
         finally:
             with self.lock:
                 if not stream.gone:  # else nobody waits for what this machine does
-                    self._over = self._breaks = True
+                    self._breaks = True
+                    self._stop()
                     self.link.wake()

@@ -49,7 +49,7 @@ class Link:
                 self._waker.send(b".")
 
     def read(self) -> bytes | None:
-        """What has come; None for nothing now, nothing for the end. Raises ConnectionError where the client has gone."""
+        """What has come; None for nothing now, nothing for the end. Raises ConnectionError where it is broken."""
         try:
             return self._connection.recv(_PIECE)
         except _NOT_NOW:
@@ -67,7 +67,7 @@ class Link:
             self.wake()  # it waits for room from now on
 
     def flush(self) -> int:
-        """Send what can be sent now; returns the bytes that are left. Raises ConnectionError where the client has gone."""
+        """Send what can be sent now; returns the bytes that are left. Raises ConnectionError where it is broken."""
         while self._pieces:
             piece = self._pieces[0]
             try:

@@ -114,6 +114,11 @@ class RpcCloud(Emulator):
         finally:
             self._note("Closed")
 
+    def rpc_stuck(self, environ: Any, start: Any) -> Iterable[bytes]:
+        self._go.wait()
+        self._note("Closed")
+        return []
+
     def rpc_go(self, environ: Any, start: Any) -> Iterable[bytes]:
         self._go.set()
         return self.rpc_unread(environ, start)
