@@ -1,18 +1,18 @@
 """What an emulator of a cloud is: hosts, throw-away credentials, and a WSGI application that answers for them.
 
-The application speaks HTTP/1.1 and HTTP/2 (gRPC) without knowing; of a request over HTTP/2, where ``SERVER_PROTOCOL``
-is ``HTTP/2``, three things can be used:
+The application answers over HTTP/1.1 and HTTP/2 alike. A request over HTTP/2 (``SERVER_PROTOCOL`` is ``HTTP/2``), which
+is what gRPC needs, has these:
 
-- ``environ["cloudops.trailers"]``, which is there for these alone, takes a list of (name, value) that the client gets
+- ``environ["cloudops.trailers"]``, there for these requests alone, takes a list of (name, value) that the client gets
   after the body, such as ``grpc-status``. It is called once at most, after ``start_response`` and before the iterable
-  ends; where no piece of a body was sent, the headers go out before the trailers all the same. An answer of headers
-  alone, which gRPC takes for its trailers, is one that calls nothing and whose iterable is empty.
-- The body is read as it comes, while the answer is being sent: ``wsgi.input`` waits for what was asked for, and raises
-  ConnectionError where the client has given up the call.
-- A client that gives up (a deadline, a cancellation) has the iterable closed, at its next piece. One that waits for
-  something yields an empty piece now and then: nothing is sent, and it is closed where nobody waits with it.
+  ends. Names are in lower case and values in ASCII, ``grpc-message`` with percent signs as gRPC has it. An answer of
+  headers alone, which gRPC takes for trailers, is one without this call and without a piece.
+- ``wsgi.input`` can be read while pieces of the answer are sent. It waits for as many bytes as it is asked for, ends
+  where the body does, and raises ConnectionError where the client has given up the call.
+- Where the client gives up (a deadline, a cancellation), the iterable is closed at its next piece. One that waits for
+  something yields an empty piece now and then: nothing is sent, and it is closed if nobody waits with it.
 
-An iterable that is a list of one piece goes out with its headers and trailers in one write.
+An answer that is a list of one piece goes out with its headers and trailers in one write.
 """
 
 from __future__ import annotations

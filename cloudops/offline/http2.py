@@ -36,7 +36,7 @@ from . import choosing, exchange
 from .http2_answer import Http2Answer
 from .http2_frames import Frames
 from .http2_link import Link
-from .http2_stream import STREAM_WINDOW, Stream, StreamBody
+from .http2_stream import MOST_BACKLOG, STREAM_WINDOW, Stream, StreamBody
 
 if TYPE_CHECKING:
     import socket
@@ -86,6 +86,8 @@ class Http2:
         self._streams: dict[int, Stream] = {}
         self._threads = 0
         self._received = 0  # bytes that the client has not heard of
+        #: Whether somebody waits until the client has taken some of what was sent.
+        self.crowded = False
         self._over = self._breaks = False
 
     def serve(self, received: bytes = b"") -> None:
@@ -117,10 +119,16 @@ class Http2:
         """Nothing more comes of ``stream``; with the lock."""
         self._streams.pop(stream.id, None)
 
+    def reset(self, id: int, code: ErrorCodes) -> None:
+        """Tell the client that nothing more comes of a stream; with the lock."""
+        with contextlib.suppress(ProtocolError):  # it has ended already: events are seen after what follows them
+            self.h2.reset_stream(id, code)
+
     def _attend(self) -> None:
         """Send what waits, and take in what has come."""
         with self.lock:
-            if self.link.backlog and not self.link.flush():
+            if self.link.flush() < MOST_BACKLOG // 2 and self.crowded:
+                self.crowded = False
                 self._notify_all()
         while not self._over:
             with self.lock:  # let go after each piece: others have something to send
@@ -159,7 +167,7 @@ class Http2:
 
     def _open(self, id: int, headers: Iterable[Header]) -> None:
         if self._threads >= _MOST_THREADS:
-            self.h2.reset_stream(id, ErrorCodes.REFUSED_STREAM)
+            self.reset(id, ErrorCodes.REFUSED_STREAM)
             return
         stream = self._streams[id] = Stream(self, id)
         self._threads += 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Bytes of a request's body that may come before the application reads them.
 STREAM_WINDOW = 1 << 20
 #: Bytes that the client has not taken, of all answers together, with which no more are added.
-_MOST_BACKLOG = 1 << 20
+MOST_BACKLOG = 1 << 20
 #: Bytes that are made into frames at once, while others wait.
 _BURST = 1 << 18
 #: A body that nobody wanted is let come up to this size.
@@ -160,21 +160,22 @@ class Stream:
         while True:
             self.check()
             room = self._session.h2.local_flow_control_window(self.id)
-            if room > 0 and self._session.link.backlog < _MOST_BACKLOG:
+            if room > 0 and self._session.link.backlog < MOST_BACKLOG:
                 return room
             self._session.flush()
+            self._session.crowded = True
             self.changed.wait()
 
     def _credit(self, count: int) -> None:
         """Let the client send as many bytes more; not each time, for small pieces are many."""
         self._uncredited += count
         if self._uncredited >= STREAM_WINDOW // 4 and not self._ended:
-            self._session.h2.increment_flow_control_window(self._uncredited, self.id)
+            with contextlib.suppress(KeyError, ProtocolError):  # it has ended, which is the next event
+                self._session.h2.increment_flow_control_window(self._uncredited, self.id)
             self._uncredited = 0
 
     def _reset(self, code: ErrorCodes) -> None:
-        with contextlib.suppress(ProtocolError):  # it has ended already
-            self._session.h2.reset_stream(self.id, code)
+        self._session.reset(self.id, code)
         self.gone = True
         self._session.forget(self)
 

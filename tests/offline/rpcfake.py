@@ -137,6 +137,12 @@ class RpcCloud(Emulator):
         environ["cloudops.trailers"]([("grpc-status", "0")])
         raise RuntimeError("a bug\nof the fake, 100 % sure")
 
+    def rpc_twice(self, environ: Any, start: Any) -> Iterable[bytes]:
+        start("200 OK", HEADERS)
+        for _ in range(2):
+            environ["cloudops.trailers"]([("grpc-status", "0")])
+        return []
+
     def rpc_half(self, environ: Any, start: Any) -> Iterator[bytes]:
         start("200 OK", HEADERS)
         yield frame(b"half")
