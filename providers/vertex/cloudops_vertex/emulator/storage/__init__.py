@@ -1,0 +1,1 @@
+"""Cloud Storage on this machine: objects that are files at the same time."""
