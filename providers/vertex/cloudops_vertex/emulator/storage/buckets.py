@@ -71,6 +71,10 @@ class Buckets:
         self._records.nothing.touch()
         self._files = Tree(self.tree, self._records)
 
+    def now(self) -> float:
+        """Seconds since the epoch, by the offline clock."""
+        return self._clock.now()
+
     def close(self) -> None:
         """Let go of the files; all of the state is in them."""
         with self._lock:
@@ -230,6 +234,11 @@ class Buckets:
             conditions.check(there)
             found = found if components is None else found._replace(md5=None)
             return self._commit(bucket, name, path, found, fields, components, there)
+
+    def check(self, bucket: str, name: str, conditions: Conditions) -> None:
+        """Raise PreconditionFailed where they do not hold of what is there now."""
+        with self._settled((bucket, name)) as (there,):
+            conditions.check(there)
 
     def get(self, bucket: str, name: str, generation: int | None = None) -> Object:
         """One of them.

@@ -56,6 +56,14 @@ class Conditions:
     etag_match: tuple[str, ...] = ()
     etag_not_match: tuple[str, ...] = ()
 
+    def with_tag(self, known: str, tag: str) -> Conditions:
+        """The same, with ``tag`` in the place of ``known``: the APIs have different ETags for an object."""
+
+        def renamed(tags: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(tag if one == known else one for one in tags)
+
+        return replace(self, etag_match=renamed(self.etag_match), etag_not_match=renamed(self.etag_not_match))
+
     def check(self, found: Versioned | None, *, reading: bool = False) -> None:
         """Raise where they do not hold of ``found``, which is None where there is nothing.
 
@@ -92,7 +100,7 @@ NONE = Conditions()
 
 def of_query(query: Mapping[str, str], headers: Mapping[str, str]) -> Conditions:
     """Those of a request of the JSON API; ``headers`` are by lower-case name."""
-    return replace(_numbers(query, "if", _NAMES), **_tags(headers))
+    return _with_tags(_numbers(query, "if", _NAMES), headers)
 
 
 def of_source(query: Mapping[str, str]) -> Conditions:
@@ -102,7 +110,7 @@ def of_source(query: Mapping[str, str]) -> Conditions:
 
 def of_headers(headers: Mapping[str, str]) -> Conditions:
     """Those of a request of the XML API; ``headers`` are by lower-case name."""
-    return replace(_numbers(headers, "x-goog-if", _HEADERS), **_tags(headers))
+    return _with_tags(_numbers(headers, "x-goog-if", _HEADERS), headers)
 
 
 def of_source_headers(headers: Mapping[str, str]) -> Conditions:
@@ -124,8 +132,8 @@ def _number(values: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _tags(headers: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    return {"etag_match": _split(headers, "if-match"), "etag_not_match": _split(headers, "if-none-match")}
+def _with_tags(found: Conditions, headers: Mapping[str, str]) -> Conditions:
+    return replace(found, etag_match=_split(headers, "if-match"), etag_not_match=_split(headers, "if-none-match"))
 
 
 def _split(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
