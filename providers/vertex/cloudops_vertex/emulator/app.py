@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import grpc_wire, rest
+from .faults import NO_TOKEN, fault
 from .identify import Asked, asked
 from .methods import Call, handler
 from .protocol.behaviour import check_required
@@ -18,14 +19,12 @@ from .protocol.errors import ServiceError
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from cloudops.offline.faults import FaultKind
+
     from .site import Site
 
 #: So many requests are remembered.
 _REMEMBERED = 100_000
-_NO_TOKEN = (
-    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid "
-    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
-)
 
 
 class Application:
@@ -77,19 +76,20 @@ class Application:
             return _unnamed(environ)
         return found.operation, found.resource
 
-    def refuse(
-        self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def refuse(self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with an error, in the form that the request has."""
         if grpc_wire.is_call(environ):
             return grpc_wire.refuse(environ, error, start_response)
         return rest.refuse(error, start_response)
 
-    def refuse_noted(
-        self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """The same for a request that is not handed to the application, which is noted as every answer is."""
-        return self.refuse(error, environ, self._noting(environ, start_response))
+    def fault(self, kind: FaultKind, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer with the service's own error for a fault; noted as every answer is."""
+        start = self._noting(environ, start_response)
+        service: Any = self._service(environ)
+        if service is not None:
+            found: Iterable[bytes] = service.refuse(kind, environ, start)
+            return found
+        return self.refuse(fault(kind, self.operation(environ)[0]), environ, start)
 
     def calls(self) -> list[Mapping[str, Any]]:
         """The requests so far."""
@@ -108,7 +108,7 @@ class Application:
     def _answer(self, called: Asked, environ: WSGIEnvironment) -> Any:
         principal = self._principal(environ)
         if principal is None:
-            raise ServiceError("UNAUTHENTICATED", _NO_TOKEN)
+            raise ServiceError("UNAUTHENTICATED", NO_TOKEN)
         if called.error is not None:
             raise called.error
         function = handler(called.method)
@@ -121,8 +121,9 @@ class Application:
         return function(Call(self._site, called.method, principal, host), called.request)
 
     def _write(self, environ: WSGIEnvironment, answer: Any, start: StartResponse) -> Iterable[bytes]:
-        wire = grpc_wire if grpc_wire.is_call(environ) else rest
-        return wire.write(environ, answer, start)
+        if grpc_wire.is_call(environ):
+            return grpc_wire.write(environ, answer, start)
+        return rest.write(environ, answer, start)
 
     def _noting(self, environ: WSGIEnvironment, start_response: StartResponse) -> StartResponse:
         """``start_response``, with the call noted once its status is known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .protocol.errors import ServiceError
+from .storage.errors import NotFound
 
 if TYPE_CHECKING:
     from .names import Name
@@ -25,7 +26,7 @@ def copy_artifact(site: Site, model: Name, version: str, uri: str) -> None:
     prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
     try:
         found = [one for one in site.buckets.list(bucket, prefix) if not one.name.endswith("/")]
-    except LookupError:
+    except NotFound:
         found = []
     if not found:
         raise ServiceError("INVALID_ARGUMENT", f"The artifact URI {uri} does not exist, or there is no object in it.")
@@ -34,7 +35,7 @@ def copy_artifact(site: Site, model: Name, version: str, uri: str) -> None:
         site.buckets.create(target, project=_TENANT)
     for one in found:
         name = one.name[len(prefix) :]
-        site.buckets.put(target, f"{place}/{name}", one.path, content_type=one.content_type)
+        site.buckets.put(target, f"{place}/{name}", one.path, content_type=str(one.fields["contentType"]))
 
 
 def managed(record: Record) -> str:

@@ -181,6 +181,6 @@ def delete(call: Call, record: Record) -> Any:
     return site.operations.finish(begun.name)
 
 
-def answered(call: Call, name: str, **fields: Any) -> Any:
+def answered(call: Call, message: str, /, **fields: Any) -> Any:
     """A message of the call's version, such as the response of an operation."""
-    return pool.of(call.version, name)(**fields)
+    return pool.of(call.version, message)(**fields)

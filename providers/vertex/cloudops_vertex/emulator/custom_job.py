@@ -110,8 +110,7 @@ class CustomJob:
                 return self._stopped()
             if self._strategy not in ("SPOT", "FLEX_START") or rule.lasts >= left:
                 region = self.record.name.location
-                text = f"Resources are insufficient in region: {region}. Please try a different region. If you use K80, "
-                text += "please consider using P100 or V100 instead."
+                text = f"Resources are insufficient in region: {region}. Please try a different region."
                 return End("FAILED", "RESOURCE_EXHAUSTED", text)
         return None if self._pause(_PENDING) else self._stopped()
 
@@ -162,7 +161,8 @@ class CustomJob:
         if cause == "cancelled":
             return self._stopped()
         if cause == "timeout":
-            return End("CANCELLED", "DEADLINE_EXCEEDED", f"The job has run for longer than its timeout, {self._limit():g}s.")
+            text = f"The job has run for longer than its timeout, {self._limit():g}s."
+            return End("CANCELLED", "DEADLINE_EXCEEDED", text)
         failure = run.failure()
         return End("SUCCEEDED") if failure is None else End("FAILED", "INVALID_ARGUMENT", failure)
 

@@ -65,7 +65,9 @@ def delete(call: Call, request: Any) -> Any:
     with call.site.store.lock:
         record = crud.find(call, KIND, request.name)
         if record.message.state not in JOB_ENDED:
-            name = record.message.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[record.message.state].name
+            name = (
+                record.message.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[record.message.state].name
+            )
             text = f"The CustomJob {record.name} is in state {name} and cannot be deleted; cancel it first."
             raise ServiceError("FAILED_PRECONDITION", text)
         return crud.delete(call, record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
 from cloudops.offline.machines.fleets import FleetFailed
@@ -13,7 +13,7 @@ from . import masks, subjects
 from .crud import answered, find
 from .endpoints import KIND
 from .hosted import Hosted
-from .machine_types import check_machine
+from .machine_types import check_machine, machine_type
 from .methods import Call, implements
 from .model_names import version, whole
 from .protocol.behaviour import clear_output_only
@@ -22,8 +22,11 @@ from .serving import Served
 from .store import Record, kept, shown, stamp
 from .traffic import NEW, check_split
 
+if TYPE_CHECKING:
+    from .site import Site
+
 _MUTABLE = ("dedicated_resources", "disable_container_logging", "enable_access_logging", "automatic_resources")
-_NOT_EMULATED = ("automatic_resources", "shared_resources", "explanation_spec", "private_endpoints", "speculative_decoding_spec")
+_NOT_EMULATED = ("automatic_resources", "shared_resources", "explanation_spec", "speculative_decoding_spec")
 _DEFAULT_MACHINE = "n1-standard-2"
 
 
@@ -70,8 +73,9 @@ def _served(call: Call, endpoint: Record, model: Record, wanted: Any) -> Served:
     resources = wanted.dedicated_resources
     if not resources.machine_spec.machine_type:
         resources.machine_spec.machine_type = _DEFAULT_MACHINE
-    size = check_machine(resources.machine_spec, "deployed_model.dedicated_resources.machine_spec", "custom_model_serving")
-    _check_replicas(resources, "deployed_model.dedicated_resources")
+    field = "deployed_model.dedicated_resources"
+    size = check_machine(resources.machine_spec, f"{field}.machine_spec", "custom_model_serving")
+    _check_replicas(resources, field)
     wanted.id = wanted.id or str(10**18 + secrets.randbelow(8 * 10**18))
     if not wanted.id.isdecimal() or len(wanted.id) > 19 or wanted.id == NEW:
         raise refused([("deployed_model.id", "The DeployedModel ID must be 1-19 digits.")])
@@ -112,6 +116,21 @@ def _start(endpoint: Record, served: Served, wanted: Any) -> None:
         if isinstance(error, FleetFailed):
             raise ServiceError("FAILED_PRECONDITION", _failure(endpoint, wanted, str(error))) from error
         raise
+
+
+def revive(site: Site, endpoint: Record) -> None:
+    """Have an endpoint that comes back from disk run again; its replicas come up in their own time."""
+    hosted = endpoint.live = Hosted(site, endpoint)
+    for deployed in endpoint.message.deployed_models:
+        model = next((one for one in site.store.all("models") if whole(one.message) == _wanted(deployed)), None)
+        size = machine_type(deployed.dedicated_resources.machine_spec.machine_type)
+        if model is not None and size is not None:
+            served = Served(site, endpoint.name.id, deployed.id, model, size, deployed.service_account)
+            hosted.fleet(deployed.id, served).scale(deployed.dedicated_resources.min_replica_count)
+
+
+def _wanted(deployed: Any) -> str:
+    return f"{deployed.model}@{deployed.model_version_id}"
 
 
 def _failure(endpoint: Record, wanted: Any, reason: str) -> str:
@@ -186,7 +205,7 @@ def _leave(call: Call, endpoint: Record, deployed: str, split: dict[str, int]) -
     if gone is None:
         return
     for model in store.all("models"):
-        if whole(model.message) == f"{gone.model}@{gone.model_version_id}":
+        if whole(model.message) == _wanted(gone):
             others = [one for one in model.message.deployed_models if one.deployed_model_id != deployed]
             others = [type(one).FromString(one.SerializeToString()) for one in others]
             del model.message.deployed_models[:]

@@ -29,9 +29,8 @@ def create(call: Call, request: Any) -> Any:
     """An endpoint without a model; it costs nothing."""
     message = crud.prepared(call, KIND, request)
     given = {field.name for field, _ in message.ListFields()}
-    for name in _NOT_EMULATED:
-        if name in given:
-            raise ServiceError("UNIMPLEMENTED", f"Not emulated by the offline cloud: endpoint.{name}. Leave it out.")
+    if left := sorted(given.intersection(_NOT_EMULATED)):
+        raise ServiceError("UNIMPLEMENTED", f"Not emulated by the offline cloud: endpoint.{left[0]}. Leave it out.")
     if message.traffic_split:
         raise refused([("endpoint.traffic_split", "There is no DeployedModel yet that could get traffic.")])
     with call.site.store.lock:

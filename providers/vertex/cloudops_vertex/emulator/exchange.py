@@ -46,7 +46,8 @@ def exchange(
                     raise ServiceError("UNAVAILABLE", "The model server hung up before it answered.") from None
                 continue
             except TimeoutError:
-                raise ServiceError("DEADLINE_EXCEEDED", f"The model server has not answered in {timeout:g} s.") from None
+                text = f"The model server has not answered in {timeout:g} s."
+                raise ServiceError("DEADLINE_EXCEEDED", text) from None
             yield answer
             return
     raise ServiceError("UNAVAILABLE", "No replica of the deployed model is ready at present.")

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _HEADERS = [("Content-Type", "application/grpc")]
 _LARGEST = 64 << 20
+#: Characters of a message that are sent as they are.
+_PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
+#: The types of details that the descriptors know.
+_DETAILS = ("type.googleapis.com/google.rpc.BadRequest",)
 
 
 def is_call(environ: WSGIEnvironment) -> bool:
@@ -105,9 +109,10 @@ def _frame(message: Any) -> bytes:
 
 def _status(error: ServiceError) -> list[tuple[str, str]]:
     number = CODES[error.code][1]
-    found = [("grpc-status", str(number)), ("grpc-message", quote(error.message, safe=" !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"))]
-    if error.details:
-        value = {"code": number, "message": error.message, "details": [dict(one) for one in error.details]}
+    found = [("grpc-status", str(number)), ("grpc-message", quote(error.message, safe=_PLAIN))]
+    details = [dict(one) for one in error.details if one["@type"] in _DETAILS]
+    if details:
+        value = {"code": number, "message": error.message, "details": details}
         status = json_format.ParseDict(value, pool.message("google.rpc.Status")(), descriptor_pool=pool.pool())
         packed = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
         found.append(("grpc-status-details-bin", packed))

@@ -43,8 +43,10 @@ class Asked:
         if self.request is None:
             return ""
         for field, value in self.request.ListFields():
-            if field.message_type is not None and not field.is_repeated and (shown := getattr(value, "display_name", "")):
-                return str(shown)
+            if field.message_type is not None and not field.is_repeated:
+                shown = getattr(value, "display_name", "")
+                if shown:
+                    return str(shown)
         names = (getattr(self.request, name, "") for name in _TARGETS if name in self.request.DESCRIPTOR.fields_by_name)
         return next((str(name).rpartition("/")[2] for name in names if name), "")
 
@@ -62,15 +64,10 @@ def asked(environ: WSGIEnvironment) -> Asked:
         ServiceError: NOT_FOUND, UNIMPLEMENTED: there is no such method.
     """
     body_of(environ)
-    if grpc_wire.is_call(environ):
-        method = grpc_wire.method(environ)
-        read = lambda: grpc_wire.read(environ, method)  # noqa: E731 - one of two
-    else:
-        found = rest.matched(environ)
-        method = found.route.method
-        read = lambda: rest.read(environ, found)  # noqa: E731
+    found = None if grpc_wire.is_call(environ) else rest.matched(environ)
+    method = grpc_wire.method(environ) if found is None else found.route.method
     try:
-        return Asked(method, read())
+        return Asked(method, grpc_wire.read(environ, method) if found is None else rest.read(environ, found))
     except ServiceError as error:
         return Asked(method, None, error)
     finally:

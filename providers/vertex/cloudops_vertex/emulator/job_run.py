@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from . import images
 from .containers import Container
 from .job_replicas import Replica, environment, expanded, replicas
 from .machine_types import machine_type
+from .storage.errors import NotFound
 
 if TYPE_CHECKING:
     from .site import Site
@@ -106,20 +108,21 @@ class Run:
         )
         more = f"To find out more about why your job exited please check the logs: {link}"
         if "out of memory" in self._state.reason:
-            return f"The replica {self._failed} ran out-of-memory and exited with a non-zero status of 9(SIGKILL). {more}"
+            what = "ran out-of-memory and exited with a non-zero status of 9(SIGKILL)"
+            return f"The replica {self._failed} {what}. {more}"
         return f"The replica {self._failed} exited with a non-zero status of {137 if code is None else code}. {more}"
 
     def tell(self, text: str) -> None:
         """Say something in the log of the first replica."""
-        self._add(self._replicas[0], [(self._site.clock.now(), text)])
+        self._add(self._replicas[0], [(time.time(), text)])
 
     @property
     def _failed(self) -> str:
         """The replica that failed: the one that the engine names, else the first."""
         assert self._state is not None
         words = self._state.reason.split()
-        rank = next((word for before, word in zip(words, words[1:], strict=False) if before == "rank"), "0").strip(":,;")
-        number = int(rank) if rank.isdecimal() else 0
+        ranks = [word.strip(":,;") for before, word in itertools.pairwise(words) if before == "rank"]
+        number = int(ranks[0]) if ranks and ranks[0].isdecimal() else 0
         return self._replicas[min(number, len(self._replicas) - 1)].task
 
     def _entries(self) -> list[dict[str, object]]:
@@ -137,7 +140,7 @@ class Run:
         variables = self._variables(own, hosts)
         argv = self._argv(own, container, variables)
         for line in (image.told(), *(self._without_effect() if own is self._replicas[0] else ())):
-            self._add(own, [(self._site.clock.now(), line)])
+            self._add(own, [(time.time(), line)])
         return container.entry(argv, variables)
 
     def _image(self, own: Replica) -> images.Image:
@@ -153,7 +156,7 @@ class Run:
             for name in ("CLUSTER_SPEC", "TF_CONFIG"):
                 for host, address in hosts.items():
                     given[name] = given.get(name, "").replace(host, address)
-        task = own.spec.container_spec if own.spec.WhichOneof("task") == "container_spec" else own.spec.python_package_spec
+        task = getattr(own.spec, own.spec.WhichOneof("task"))
         access = self._site.access(self._record.name.project, self._spec.service_account)
         return {**access, **{name: value for name, value in given.items() if value}, **_env(task)}
 
@@ -176,7 +179,7 @@ class Run:
             bucket, _, name = uri.removeprefix("gs://").partition("/")
             try:
                 source = self._site.buckets.get(bucket, name).path
-            except LookupError:
+            except NotFound:
                 raise NotStarted(f"The Python package {uri} does not exist.") from None
             target = container.root / "packages" / name.rpartition("/")[2]
             target.parent.mkdir(exist_ok=True)
@@ -200,9 +203,10 @@ class Run:
         name = self._record.name
         entries = [(moment, "INFO", {"message": text, "attrs": {"tag": own.task}}) for moment, text in lines]
         if entries:
-            labels = {"job_id": name.id, "task_name": own.task, "project_id": self._site.projects.id(name.project)}
+            project = self._site.projects.id(name.project) or name.project
+            labels = {"job_id": name.id, "task_name": own.task, "project_id": project}
             about = {"compute.googleapis.com/resource_name": own.host, "ml.googleapis.com/trial_id": ""}
-            self._site.entries.add(name.project, own.task, "ml_job", labels, entries, about)
+            self._site.entries.add(project, own.task, "ml_job", labels, entries, about)
 
 
 def _env(task: Any) -> dict[str, str]:
@@ -211,5 +215,3 @@ def _env(task: Any) -> dict[str, str]:
     for one in task.env:
         found[one.name] = expanded([one.value], found)[0]
     return found
-
-

@@ -66,4 +66,3 @@ def version(call: Call, name: str, field: str = "name") -> Record:
 def whole(message: Any) -> str:
     """The name of the version that a message describes."""
     return f"{message.name}@{message.version_id}"
-

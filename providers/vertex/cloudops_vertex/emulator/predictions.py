@@ -16,7 +16,7 @@ from .endpoints import KIND
 from .exchange import TIMEOUT, exchange
 from .methods import Call, implements
 from .protocol.errors import ServiceError, refused
-from .serving_metrics import record
+from .serving_metrics import Told
 from .traffic import pick
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Target:
         return _DEDICATED_LIMIT if self.endpoint.message.dedicated_endpoint_enabled else _LIMIT
 
     @property
+    def told(self) -> Told:
+        """What its metrics are told by."""
+        return Told(self.served.site, self.endpoint.name, self.deployed.id)
+
+    @property
     def timeout(self) -> float:
         """Seconds that the model may take."""
         config = self.endpoint.message.client_connection_config
@@ -58,7 +63,7 @@ class Target:
 def predict(call: Call, request: Any) -> Any:
     """Predict instances, which are JSON values; the server's ``predictions`` are the answer's."""
     target = _target(call, request.endpoint)
-    asked = {"instances": [json_format.MessageToDict(one) for one in request.instances]}
+    asked: dict[str, Any] = {"instances": [json_format.MessageToDict(one) for one in request.instances]}
     if request.HasField("parameters"):
         asked["parameters"] = json_format.MessageToDict(request.parameters)
     body = json.dumps(asked).encode()
@@ -103,7 +108,7 @@ def _pieces(call: Call, target: Target, body: bytes, kind: str) -> Iterator[Any]
         sent = answer.headers.get("Content-Type", "application/octet-stream")
         while piece := answer.read1(_PIECE):
             yield call.answer(content_type=sent, data=piece)
-    record(call.site, target, answer.status, time.monotonic() - begun)
+    target.told.request(answer.status, time.monotonic() - begun)
 
 
 def _ask(target: Target, body: bytes, kind: str) -> tuple[bytes, str]:
@@ -113,27 +118,27 @@ def _ask(target: Target, body: bytes, kind: str) -> tuple[bytes, str]:
         ServiceError: it answered with an error, or not at all.
     """
     _check_size(target, len(body), "request")
-    site, begun = target.served.site, time.monotonic()
+    begun = time.monotonic()
     headers = {"Content-Type": kind, "Accept": "*/*"}
     try:
         with exchange(target.fleet, target.served.predict_route, body, headers, target.timeout) as answer:
             data = answer.read()
     except (TimeoutError, http.client.HTTPException, OSError) as error:
-        record(site, target, 504, time.monotonic() - begun)
+        target.told.request(503, time.monotonic() - begun)
         raise ServiceError("UNAVAILABLE", f"The model server broke off its answer: {error}") from None
     except ServiceError as error:
-        record(site, target, error.status, time.monotonic() - begun)
+        target.told.request(error.status, time.monotonic() - begun)
         raise
     if not 200 <= answer.status < 300:
         raise _failed(target, answer.status, data, begun)
     _check_size(target, len(data), "response")
-    record(site, target, answer.status, time.monotonic() - begun)
+    target.told.request(answer.status, time.monotonic() - begun)
     return data, answer.headers.get("Content-Type", "application/octet-stream")
 
 
 def _failed(target: Target, status: int, data: bytes, begun: float) -> ServiceError:
     """The error for a server that answered with one: its body is the text."""
-    record(target.served.site, target, status, time.monotonic() - begun)
+    target.told.request(status, time.monotonic() - begun)
     default = "FAILED_PRECONDITION" if status < 500 else "INTERNAL"
     return ServiceError(_ANSWERS.get(status, default), data.decode("utf-8", "replace")[:_MESSAGE])
 
@@ -151,10 +156,8 @@ def _target(call: Call, name: str) -> Target:
         _check_domain(call, endpoint)
         wanted = pick(endpoint.message.traffic_split, hosted.draw)
         if wanted is None or wanted not in hosted.fleets:
-            text = f"Endpoint {endpoint.name} doesn't have traffic_split." if endpoint.message.deployed_models else (
-                f"Endpoint {endpoint.name} has no DeployedModel."
-            )
-            raise ServiceError("FAILED_PRECONDITION", text)
+            what = "no DeployedModel with traffic" if endpoint.message.deployed_models else "no DeployedModel"
+            raise ServiceError("FAILED_PRECONDITION", f"Endpoint {endpoint.name} has {what}.")
         deployed = next(one for one in endpoint.message.deployed_models if one.id == wanted)
         return Target(endpoint, deployed, hosted.served[wanted], hosted.fleets[wanted])
 

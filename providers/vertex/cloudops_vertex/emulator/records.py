@@ -8,8 +8,9 @@ from typing import Any
 from . import crud
 from .crud import Kind
 from .methods import Call, implements
-from .names import Name
+from .names import Name, new_id
 from .protocol import pool
+from .protocol.errors import refused
 from .store import shown
 
 DATASET = Kind(
@@ -37,16 +38,16 @@ def create_dataset(call: Call, request: Any) -> Any:
     schema = _SCHEMA.fullmatch(message.metadata_schema_uri)
     if schema is None:
         text = f"Invalid metadata schema {message.metadata_schema_uri!r}."
-        raise crud.refused([("dataset.metadata_schema_uri", text)])
+        raise refused([("dataset.metadata_schema_uri", text)])
     message.metadata.struct_value["dataItemSchemaUri"] = f"{schema[1]}dataitem/{schema[2]}{schema[3]}"
     response = type(message)(metadata_schema_uri=message.metadata_schema_uri, display_name=message.display_name)
     response.metadata.CopyFrom(message.metadata)
     response.labels["aiplatform.googleapis.com/dataset_metadata_schema"] = schema[2].upper()
-    message.metadata.struct_value["gcsBucket"] = f"cloud-ai-platform-{crud.new_id()}"
+    message.metadata.struct_value["gcsBucket"] = f"cloud-ai-platform-{new_id()}"
     with call.site.store.lock:
         name = crud.place(call, DATASET, request.parent)
         own = call.site.store.canonical(name)
-        store = Name(own.project, own.location, ("metadataStores", "default", "artifacts", crud.new_id()))
+        store = Name(own.project, own.location, ("metadataStores", "default", "artifacts", new_id()))
         message.metadata_artifact = str(store)
         call.site.store.add(name, message)
     begun = call.site.operations.begin(call, name, "CreateDatasetOperationMetadata")
@@ -59,7 +60,7 @@ def create_dataset(call: Call, request: Any) -> Any:
 def create_tensorboard(call: Call, request: Any) -> Any:
     """A tensorboard; experiments and runs in it are not emulated."""
     message = crud.prepared(call, TENSORBOARD, request)
-    message.blob_storage_path_prefix = f"cloud-ai-platform-{crud.new_id()}"
+    message.blob_storage_path_prefix = f"cloud-ai-platform-{new_id()}"
     with call.site.store.lock:
         name = crud.place(call, TENSORBOARD, request.parent)
         call.site.store.add(name, message)

@@ -89,7 +89,7 @@ def send(
 
 
 def _stream(environ: WSGIEnvironment, messages: Iterator[Any], start_response: StartResponse) -> Iterator[bytes]:
-    first = next(messages, None)
+    first: Any = next(messages, None)
     raw = first is not None and first.DESCRIPTOR.full_name == "google.api.HttpBody"
     start_response("200 OK", [("Content-Type", first.content_type if raw else "application/json; charset=UTF-8")])
     if raw:

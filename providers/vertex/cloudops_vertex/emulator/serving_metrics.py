@@ -5,44 +5,58 @@ https://cloud.google.com/monitoring/api/metrics_gcp_a_b#gcp-aiplatform
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .metric_types import ENDPOINT
+from .series import Point
 
 if TYPE_CHECKING:
-    from .hosted import Hosted
-    from .predictions import Target
+    from .names import Name
     from .site import Site
 
 _PREFIX = "aiplatform.googleapis.com/prediction/online"
-ENDPOINT = "aiplatform.googleapis.com/Endpoint"
 
 
-def record(site: Site, target: Target, status: int, seconds: float) -> None:
-    """Tell of one request: how it was answered, and how long that took."""
-    labels = {"deployed_model_id": target.deployed.id}
-    now = site.clock.now()
-    code = f"{status // 100}xx" if status else "5xx"
-    _add(site, target.endpoint.name, "response_count", {**labels, "response_code": code}, now, 1)
-    _add(site, target.endpoint.name, "prediction_latencies", {**labels, "latency_type": "total"}, now, seconds * 1000)
-    if status >= 400:
-        _add(site, target.endpoint.name, "error_count", labels, now, 1)
-    else:
-        _add(site, target.endpoint.name, "prediction_count", labels, now, 1)
+class Told:
+    """Tells the metrics of one deployed model.
 
+    Args:
+        site: the emulated cloud.
+        endpoint: its name.
+        deployed: the deployed model's id.
+    """
 
-def record_replicas(hosted: Hosted, deployed: str, ready: int, desired: int) -> None:
-    """Tell how many replicas a deployed model has."""
-    now, labels = hosted.site.clock.now(), {"deployed_model_id": deployed}
-    _add(hosted.site, hosted.record.name, "replicas", labels, now, ready)
-    _add(hosted.site, hosted.record.name, "target_replicas", labels, now, desired)
+    def __init__(self, site: Site, endpoint: Name, deployed: str) -> None:
+        self._site = site
+        self._project = site.projects.id(endpoint.project) or endpoint.project
+        self._resource = {
+            "resource_container": endpoint.project,
+            "location": endpoint.location,
+            "endpoint_id": endpoint.id,
+        }
+        self._deployed = deployed
 
+    def request(self, status: int, seconds: float) -> None:
+        """One request: the status that it was answered with, and how long that took."""
+        self._count("response_count", 1, response_code=str(status))
+        self._count("prediction_latencies", seconds * 1000, latency_type="total")
+        self._count("error_count" if status >= 400 else "prediction_count", 1)
 
-def record_usage(hosted: Hosted, deployed: str, replica: str, cpu: float, memory: int) -> None:
-    """Tell what a replica uses: the share of its machine's cores (0 to 1), and bytes."""
-    now, labels = hosted.site.clock.now(), {"deployed_model_id": deployed, "replica_id": replica}
-    _add(hosted.site, hosted.record.name, "cpu/utilization", labels, now, cpu)
-    _add(hosted.site, hosted.record.name, "memory/bytes_used", labels, now, memory)
+    def replicas(self, ready: int, desired: int, at: float) -> None:
+        """How many replicas there are at a time (epoch seconds)."""
+        self._gauge("replicas", ready, at)
+        self._gauge("target_replicas", desired, at)
 
+    def usage(self, replica: str, cpu: float, memory: int, at: float) -> None:
+        """What a replica uses: the share of its machine's cores (0 to 1), and bytes."""
+        self._gauge("cpu/utilization", cpu, at, replica_id=replica)
+        self._gauge("memory/bytes_used", memory, at, replica_id=replica)
 
-def _add(site: Site, name: Any, metric: str, labels: dict[str, str], now: float, value: float) -> None:
-    resource = {"resource_container": name.project, "location": name.location, "endpoint_id": name.id}
-    site.series.add(name.project, f"{_PREFIX}/{metric}", labels, ENDPOINT, resource, [(now, value)])
+    def _count(self, metric: str, amount: float, **labels: str) -> None:
+        labels = {"deployed_model_id": self._deployed, **labels}
+        self._site.series.count(self._project, f"{_PREFIX}/{metric}", labels, ENDPOINT, self._resource, amount)
+
+    def _gauge(self, metric: str, value: float, at: float, **labels: str) -> None:
+        labels = {"deployed_model_id": self._deployed, **labels}
+        points = [Point.at(at, value)]
+        self._site.series.add(self._project, f"{_PREFIX}/{metric}", labels, ENDPOINT, self._resource, points)

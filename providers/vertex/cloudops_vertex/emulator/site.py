@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from cloudops.offline.machines.addresses import Addresses
 
 from .entries import Entries
+from .hosting import Attendant
 from .operations import Operations
 from .projects import Projects
 from .series import Series
+from .storage.buckets import Buckets
 from .store import Store
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Site:
         self.clock = surroundings.clock
         self.faults = surroundings.faults
         self.projects = Projects()
+        self.buckets = Buckets(surroundings.folder / "storage", self.clock)
         self.entries = Entries()
         self.series = Series()
         self.store = Store(self.clock.now, self.projects)
@@ -45,6 +48,7 @@ class Site:
         self._workers = workers or max(8, 2 * (os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._pool = self._new_pool()
+        self.attendant = Attendant(self)
         #: Whether everything that runs is to end.
         self.closing = threading.Event()
 
@@ -64,6 +68,10 @@ class Site:
             self._literal = namespaces_work(GCS)
         return self._literal
 
+    def access(self, project: str, account: str) -> dict[str, str]:
+        """The variables by which a process in the cloud reaches it, as a service account (empty: the default one)."""
+        return dict(self.surroundings.network)
+
     def drive(self, work: Callable[[], None]) -> Future[None]:
         """Have a worker call ``work`` once one is free, in the order of the calls."""
         with self._lock:
@@ -76,6 +84,7 @@ class Site:
         for record in list(self.store.everything()):
             if record.live is not None:
                 record.live.end()
+        self.attendant.end()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def reset(self) -> None:
@@ -85,6 +94,10 @@ class Site:
         self.operations.clear()
         with self._lock:
             self._pool = self._new_pool()
+            self.attendant = Attendant(self)
+        self.buckets.reset()
+        self.entries.reset()
+        self.series.reset()
         self.closing.clear()
 
     def _new_pool(self) -> ThreadPoolExecutor:
