@@ -74,6 +74,7 @@ def create_tensorboard(call: Call, request: Any) -> Any:
 def create_study(call: Call, request: Any) -> Any:
     """A study; trials are not suggested offline."""
     message = crud.prepared(call, STUDY, request)
+    message.study_spec.study_stopping_config.SetInParent()  # it is told, empty, whatever was asked for
     message.state = message.DESCRIPTOR.enum_types_by_name["State"].values_by_name["ACTIVE"].number
     with call.site.store.lock:
         call.site.store.add(crud.place(call, STUDY, request.parent), message)
