@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_an_object_lives(client: Any, bucket: Any) -> None:
     assert found.download_as_bytes(start=1, end=3) == b"ell"
     assert found.download_as_bytes(start=3) == b"lo"
     found.metadata = {"k": None, "new": "x"}
-    found.custom_time = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+    found.custom_time = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
     found.patch()
     again = bucket.get_blob("a/ü b+%2F.txt")
     assert (again.metadata, again.metageneration, again.generation) == ({"new": "x"}, 2, blob.generation)
@@ -331,31 +332,33 @@ def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
         assert bucket.blob("later").download_as_bytes()[-2:] == b"\0z"
 
 
-@pytest.mark.parametrize("ask", ["versioning", "lifecycle", "retention", "hold", "acl", "hmac", "notification", "kms"])
-def test_what_is_not_emulated_is_refused(client: Any, bucket: Any, ask: str) -> None:
+def _set(thing: Any, name: str, value: Any) -> Any:
+    setattr(thing, name, value)
+    return thing.patch()
+
+
+_KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+_NOT_EMULATED: dict[str, Callable[[Any, Any], Any]] = {
+    "versioning": lambda client, bucket: _set(bucket, "versioning_enabled", True),
+    "lifecycle": lambda client, bucket: _set(bucket, "lifecycle_rules", [{"action": {"type": "Delete"}}]),
+    "retention": lambda client, bucket: _set(bucket, "retention_period", 5),
+    "holds": lambda client, bucket: _set(bucket.get_blob("a"), "temporary_hold", True),
+    "access control lists": lambda client, bucket: bucket.get_blob("a").make_public(),
+    "HMAC keys": lambda client, bucket: client.create_hmac_key("a@example.com"),
+    "notifications": lambda client, bucket: bucket.notification("topic").create(),
+    "encryption keys": lambda client, bucket: bucket.blob("b", kms_key_name=_KEY).upload_from_string("x"),
+    "keys that clients supply": lambda client, bucket: bucket.blob("b", encryption_key=bytes(32)).upload_from_string(
+        ""
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _NOT_EMULATED)
+def test_what_is_not_emulated_is_refused(client: Any, bucket: Any, what: str) -> None:
     bucket.blob("a").upload_from_string("x")
-    blob = bucket.get_blob("a")
-    with pytest.raises(exceptions.GoogleAPICallError, match="cloudops offline does not emulate") as caught:
-        if ask == "versioning":
-            bucket.versioning_enabled = True
-            bucket.patch()
-        elif ask == "lifecycle":
-            bucket.add_lifecycle_delete_rule(age=1)
-            bucket.patch()
-        elif ask == "retention":
-            bucket.retention_period = 5
-            bucket.patch()
-        elif ask == "hold":
-            blob.temporary_hold = True
-            blob.patch()
-        elif ask == "acl":
-            blob.make_public()
-        elif ask == "hmac":
-            client.create_hmac_key("a@example.com")
-        elif ask == "notification":
-            bucket.notification("topic").create()
-        elif ask == "kms":
-            bucket.blob("b", kms_key_name="projects/p/locations/l/keyRings/r/cryptoKeys/k").upload_from_string("x")
+    refused = pytest.raises(exceptions.GoogleAPICallError, match=f"cloudops offline does not emulate .*{what}")
+    with refused as caught:
+        _NOT_EMULATED[what](client, bucket)
     assert caught.value.code == 501
 
 

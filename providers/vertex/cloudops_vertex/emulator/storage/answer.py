@@ -87,7 +87,7 @@ def of_error(error: StorageError, form: Form) -> Answer:
     """An error as the API writes it that was asked."""
     if error.status == 304:
         return Answer(304)
-    headers = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'} if error.status == 401 else {}
+    headers = dict(error.headers)
     if form is Form.MEDIA:
         return Answer(error.status, {"Content-Type": "text/html; charset=UTF-8", **headers}, error.message.encode())
     if form is Form.XML:

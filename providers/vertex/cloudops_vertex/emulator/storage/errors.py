@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -22,6 +23,7 @@ class StorageError(Exception):
         code: as the XML API names it, such as ``NoSuchKey``.
         where: the part of the request that it is about.
         domain: of the reason, as in https://cloud.google.com/storage/docs/json_api/v1/status-codes.
+        headers: of the answer.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class StorageError(Exception):
         code: str = "InvalidArgument",
         where: Where | None = None,
         domain: str = "global",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.status, self.reason, self.code = message, status, reason, code
-        self.where, self.domain = where, domain
+        self.where, self.domain, self.headers = where, domain, dict(headers or {})
 
 
 class NotFound(StorageError):

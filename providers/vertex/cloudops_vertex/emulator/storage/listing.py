@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -87,6 +87,6 @@ def token(last: str) -> str:
 def after(token: str) -> str:
     """What :func:`token` was made of. Raises Invalid."""
     try:
-        return urlsafe_b64decode(token.encode()).decode()
+        return b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise Invalid("Invalid page token", "pageToken") from None

@@ -104,8 +104,13 @@ def _part(header: str, size: int) -> tuple[int, int] | None:
         start, end = max(size - int(found[2]), 0), size - 1
         start = size if not int(found[2]) else start
     if start >= size:
-        text = "The requested range cannot be satisfied."
-        raise StorageError(text, status=416, reason="requestedRangeNotSatisfiable", code="InvalidRange")
+        raise StorageError(
+            "The requested range cannot be satisfied.",
+            status=416,
+            reason="requestedRangeNotSatisfiable",
+            code="InvalidRange",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
     return start, end - start + 1
 
 

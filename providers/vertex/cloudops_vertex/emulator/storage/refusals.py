@@ -60,7 +60,7 @@ def unauthorized(route: Route, *, shown: bool) -> StorageError:
 def anonymous(route: Route) -> StorageError:
     """The error for somebody who shows no credentials."""
     text = f"Anonymous caller does not have {_lacking(route)}"
-    return StorageError(text, status=401, reason="required", code="AuthenticationRequired", where=_HEADER)
+    return _unknown(text, "required")
 
 
 def denied(route: Route, principal: str = "The caller") -> StorageError:
@@ -91,9 +91,13 @@ def _lacking(route: Route) -> str:
 
 
 def _expired(route: Route) -> StorageError:
-    return StorageError(
-        "Invalid Credentials", status=401, reason="authError", code="AuthenticationRequired", where=_HEADER
-    )
+    return _unknown("Invalid Credentials", "authError")
+
+
+def _unknown(text: str, reason: str) -> StorageError:
+    headers = {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'}
+    code = "AuthenticationRequired"
+    return StorageError(text, status=401, reason=reason, code=code, where=_HEADER, headers=headers)
 
 
 def _throttled(route: Route) -> StorageError:
