@@ -133,7 +133,10 @@ class Cloud:
 
     def log(self, resource: str, **labels: str) -> list[str]:
         """The texts of the log of a resource."""
-        clauses = [f'resource.type="{resource}"', *(f'resource.labels.{key}="{value}"' for key, value in labels.items())]
+        clauses = [
+            f'resource.type="{resource}"',
+            *(f'resource.labels.{key}="{value}"' for key, value in labels.items()),
+        ]
         body = {"resourceNames": [f"projects/{PROJECT}"], "filter": " AND ".join(clauses), "pageSize": 1000}
         found = self.rest("POST", "entries:list", body, version="v2", host="logging.googleapis.com")
         entries = found.get("entries", [])

@@ -24,7 +24,11 @@ NOT_PLAYED = {
 }
 #: Paths of fields that are not compared, by file and number of the exchange, and why.
 DEVIATIONS = {
-    ("tensorboard", 0, "status"): "an id that is no number is refused; the recorder has put its placeholder for that id",
+    (
+        "tensorboard",
+        0,
+        "status",
+    ): "an id that is no number is refused; the recorder has put its placeholder for that id",
     ("tensorboard", 4, "response.isDefault"): "the recorder's project had made it its default",
 }
 #: Values that depend on time or ids: their types are compared.
