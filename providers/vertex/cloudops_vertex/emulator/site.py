@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
 from .entries import Entries
 from .projects import Projects
 from .series import Series
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from cloudops.offline.emulator import Surroundings
@@ -26,3 +28,10 @@ class Site:
         self.projects = Projects()
         self.entries = Entries()
         self.series = Series()
+        self.tokens = Tokens()
+        #: Permissions that callers do not have, patterns as in ``fnmatch``.
+        self.denied: set[str] = set()
+
+    def may(self, permission: str) -> bool:
+        """Whether callers have a permission, such as ``aiplatform.endpoints.predict``."""
+        return not any(fnmatch.fnmatchcase(permission, pattern) for pattern in self.denied)
