@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from cloudops.offline.clock import Clock
-from cloudops.offline.emulator import Surroundings
-from cloudops.offline.faults import Faults
 from cloudops_vertex.emulator.app import Application
 from cloudops_vertex.emulator.protocol import pool, requests
 from cloudops_vertex.emulator.protocol.parsing import parse
 from cloudops_vertex.emulator.site import Site
+
+from cloudops.offline.clock import Clock
+from cloudops.offline.emulator import Surroundings
+from cloudops.offline.faults import Faults
 
 PROJECT, REGION = "example-project", "us-central1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
@@ -70,7 +71,7 @@ class Cloud:
             "CONTENT_LENGTH": str(len(data)),
             "wsgi.url_scheme": "https",
             "wsgi.input": io.BytesIO(data),
-            "cloudops.trailers": lambda found: trailers.update(found),
+            "cloudops.trailers": trailers.update,
         }
         told: list[Any] = []
 

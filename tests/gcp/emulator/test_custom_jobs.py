@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cloudops.offline.faults import FaultKind, Rule
 
 from .rig import IMAGE, PARENT, Cloud

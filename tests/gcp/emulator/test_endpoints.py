@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from cloudops.offline.faults import FaultKind, Rule
 
 from .rig import HOST, PARENT, SERVING, Cloud

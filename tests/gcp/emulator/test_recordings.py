@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ..recordings import Exchange, exchanges
+from gcp.recordings import Exchange, exchanges
+
 from .rig import Cloud
 
 #: Files that are not played, and why.
@@ -117,6 +118,6 @@ def test_recorded_exchanges_go_as_they_went(name: str, cloud: Cloud) -> None:
 
 
 def test_every_recording_is_played_or_has_a_reason_not_to_be() -> None:
-    from ..recordings import _FOLDER
+    from gcp.recordings import _FOLDER
 
     assert {path.stem for path in _FOLDER.glob("*.json")} == {*NAMES, *NOT_PLAYED}

@@ -28,6 +28,7 @@ _OPERATIONS = (
     "predictions",
     "logging_service",
     "monitoring_service",
+    "resource_manager",
 )
 
 

@@ -10,7 +10,7 @@ import bisect
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,21 +126,29 @@ def align(
     if metric.kind == CUMULATIVE:
         points = increments(points)
     rule, kind = _RULES[aligner], result(aligner, metric).kind
-    ends = [point.end for point in points]
     found = []
-    for last in reversed(range(end, start, -period)):
-        low = bisect.bisect_right(ends, last - period)
-        high = bisect.bisect_right(ends, last)
-        if aligner == "ALIGN_NEXT_OLDER":
-            low = 0  # however old it is
-        if low == high:
-            continue
-        value = rule.value([point.value for point in points[low:high]])
+    for last, values in (_older if aligner == "ALIGN_NEXT_OLDER" else _grouped)(points, period, start, end):
+        value = rule.value(values)
         if aligner == "ALIGN_RATE":
             assert isinstance(value, (int, float))
             value = value / (period / 1e9)
         found.append(Point(last - period if kind == DELTA else last, last, value))
     return found
+
+
+def _grouped(points: Sequence[Point], period: int, start: int, end: int) -> Iterator[tuple[int, list[Value]]]:
+    """The periods that have points, by their ends, with their values."""
+    for number, group in itertools.groupby(points, lambda point: (end - point.end) // period):
+        last = end - number * period
+        if number >= 0 and last > start:
+            yield last, [point.value for point in group]
+
+
+def _older(points: Sequence[Point], period: int, start: int, end: int) -> Iterator[tuple[int, list[Value]]]:
+    """All periods from the first point on, with the newest value that is not after their ends, however old it is."""
+    ends = [point.end for point in points]
+    for last in reversed(range(end, max(start, ends[0] - 1) if ends else end, -period)):
+        yield last, [points[bisect.bisect_right(ends, last) - 1].value]
 
 
 def increments(points: Sequence[Point]) -> list[Point]:

@@ -15,9 +15,10 @@ from .identify import Asked, asked
 from .methods import Call, handler
 from .protocol.behaviour import check_required
 from .protocol.errors import ServiceError
+from .services import Service, unnamed
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cloudops.offline.faults import FaultKind
 
@@ -33,15 +34,14 @@ class Application:
     Args:
         site: the emulated cloud.
         principal: who sends a request; None: nobody who is known.
-        services: WSGI applications by patterns of hosts, for what the descriptors do not describe; each may have an
-            ``identify(environ)`` as :meth:`operation`.
+        services: what the descriptors do not describe, by patterns of host and path.
     """
 
     def __init__(
         self,
         site: Site,
         principal: Callable[[WSGIEnvironment], str | None],
-        services: Mapping[str, WSGIApplication] | None = None,
+        services: Mapping[str, Service] | None = None,
     ) -> None:
         from . import load_operations
 
@@ -55,7 +55,7 @@ class Application:
         start = self._noting(environ, start_response)
         service = self._service(environ)
         if service is not None:
-            return service(environ, start)
+            return service.application(environ, start)
         try:
             called = asked(environ)
             return self._write(environ, self._answer(called, environ), start)
@@ -68,12 +68,11 @@ class Application:
         """``service:Operation`` and the name of the resource that a request is about."""
         service = self._service(environ)
         if service is not None:
-            identify: Callable[[WSGIEnvironment], tuple[str, str]] = getattr(service, "identify", _unnamed)
-            return identify(environ)
+            return service.identify(environ)
         try:
             found = asked(environ)
         except ServiceError:
-            return _unnamed(environ)
+            return unnamed(environ)
         return found.operation, found.resource
 
     def refuse(self, error: ServiceError, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -85,10 +84,9 @@ class Application:
     def fault(self, kind: FaultKind, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the service's own error for a fault; noted as every answer is."""
         start = self._noting(environ, start_response)
-        service: Any = self._service(environ)
+        service = self._service(environ)
         if service is not None:
-            found: Iterable[bytes] = service.refuse(kind, environ, start)
-            return found
+            return service.refuse(kind, environ, start)
         return self.refuse(fault(kind, self.operation(environ)[0]), environ, start)
 
     def calls(self) -> list[Mapping[str, Any]]:
@@ -101,9 +99,9 @@ class Application:
         with self._lock:
             self._calls.clear()
 
-    def _service(self, environ: WSGIEnvironment) -> WSGIApplication | None:
-        host = str(environ["HTTP_HOST"]).partition(":")[0]
-        return next((one for pattern, one in self._services.items() if fnmatch.fnmatchcase(host, pattern)), None)
+    def _service(self, environ: WSGIEnvironment) -> Service | None:
+        asked_for = str(environ["HTTP_HOST"]).partition(":")[0] + str(environ["PATH_INFO"])
+        return next((one for pattern, one in self._services.items() if fnmatch.fnmatchcase(asked_for, pattern)), None)
 
     def _answer(self, called: Asked, environ: WSGIEnvironment) -> Any:
         principal = self._principal(environ)
@@ -146,10 +144,6 @@ class Application:
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         return start
-
-
-def _unnamed(environ: WSGIEnvironment) -> tuple[str, str]:
-    return f"{str(environ['HTTP_HOST']).partition('.')[0]}:{environ['REQUEST_METHOD']}", str(environ["PATH_INFO"])
 
 
 def _bug(error: Exception) -> ServiceError:

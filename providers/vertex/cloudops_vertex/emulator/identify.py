@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import grpc_wire, rest
 from .protocol.errors import ServiceError
+from .services import api
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -61,10 +62,14 @@ def asked(environ: WSGIEnvironment) -> Asked:
     """What a request asks for; its body can be read again.
 
     Raises:
-        ServiceError: NOT_FOUND, UNIMPLEMENTED: there is no such method.
+        ServiceError: NOT_FOUND, UNIMPLEMENTED: there is no such method, or no such API.
     """
+    host = str(environ["HTTP_HOST"]).partition(":")[0]
+    package = api(host)
+    if package is None:
+        raise ServiceError("UNIMPLEMENTED", f"{host} is not emulated by the offline cloud; only a live project has it")
     body_of(environ)
-    found = None if grpc_wire.is_call(environ) else rest.matched(environ)
+    found = None if grpc_wire.is_call(environ) else rest.matched(environ, package)
     method = grpc_wire.method(environ) if found is None else found.route.method
     try:
         return Asked(method, grpc_wire.read(environ, method) if found is None else rest.read(environ, found))

@@ -26,14 +26,14 @@ _OPERATION_CALLS = {
 }
 
 
-def matched(environ: WSGIEnvironment) -> routes.Matched:
-    """The method that a request calls.
+def matched(environ: WSGIEnvironment, package: str) -> routes.Matched:
+    """The method of an API that a request calls.
 
     Raises:
         ServiceError: NOT_FOUND: none.
     """
     verb, path = environ["REQUEST_METHOD"], str(environ["RAW_URI"]).partition("?")[0]
-    found = _operation(verb, path) or routes.match(verb, path)
+    found = _operation(verb, path) or routes.match(verb, path, package)
     if found is None:
         raise requests.unknown(verb, path)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import threading
 from collections.abc import Callable
@@ -12,16 +13,22 @@ from cloudops.offline.machines.addresses import Addresses
 
 from .entries import Entries
 from .hosting import Attendant
+from .metadata_server import Identity, MetadataListener, MetadataServer
 from .operations import Operations
 from .projects import Projects
 from .series import Series
 from .storage.buckets import Buckets
 from .store import Store
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudops.offline.emulator import Surroundings
+
+
+#: The service agent that custom code runs as, where it names no account.
+_DEFAULT_ACCOUNT = "service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
 
 
 class Site:
@@ -41,12 +48,16 @@ class Site:
         self.buckets = Buckets(surroundings.folder / "storage", self.clock)
         self.entries = Entries()
         self.series = Series()
+        self.tokens = Tokens()
         self.store = Store(self.clock.now, self.projects)
         self.operations = Operations(self.clock.now)
         self.addresses = Addresses()
+        #: Permissions that nobody has, as patterns (``aiplatform.*``); set by tests of refusals.
+        self.denied: set[str] = set()
         self._literal = literal
         self._workers = workers or max(8, 2 * (os.cpu_count() or 1))
         self._lock = threading.Lock()
+        self._listeners: dict[tuple[str, str], MetadataListener] = {}
         self._pool = self._new_pool()
         self.attendant = Attendant(self)
         #: Whether everything that runs is to end.
@@ -70,7 +81,16 @@ class Site:
 
     def access(self, project: str, account: str) -> dict[str, str]:
         """The variables by which a process in the cloud reaches it, as a service account (empty: the default one)."""
-        return dict(self.surroundings.network)
+        identity = (self.projects.id(project) or project, account or _DEFAULT_ACCOUNT.format(number=project))
+        with self._lock:
+            if identity not in self._listeners:
+                server = MetadataServer(self.tokens, self.projects, Identity(*identity))
+                self._listeners[identity] = MetadataListener(server)
+            return {**self.surroundings.network, **self._listeners[identity].variables()}
+
+    def may(self, permission: str) -> bool:
+        """Whether callers have a permission."""
+        return not any(fnmatch.fnmatchcase(permission, one) for one in self.denied)
 
     def drive(self, work: Callable[[], None]) -> Future[None]:
         """Have a worker call ``work`` once one is free, in the order of the calls."""
@@ -86,6 +106,10 @@ class Site:
                 record.live.end()
         self.attendant.end()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            listeners, self._listeners = list(self._listeners.values()), {}
+        for listener in listeners:
+            listener.close()
 
     def reset(self) -> None:
         """End everything that runs and forget all state."""
@@ -98,6 +122,9 @@ class Site:
         self.buckets.reset()
         self.entries.reset()
         self.series.reset()
+        self.tokens.reset()
+        self.projects.reset()
+        self.denied.clear()
         self.closing.clear()
 
     def _new_pool(self) -> ThreadPoolExecutor:

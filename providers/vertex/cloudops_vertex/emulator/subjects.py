@@ -28,6 +28,7 @@ def subjects(kind: FaultKind, service: str) -> Collection[str]:
         return _THINGS.get(kind, ()) if fnmatch.fnmatchcase("aiplatform", service) else ()
     from .identify import operation_name
     from .protocol.pool import methods
+    from .storage.identify import subjects as storage_calls
 
-    names = {operation_name(method) for method in methods()}
+    names = {*storage_calls(), *(operation_name(method) for method in methods())}
     return {name for name in names if fnmatch.fnmatchcase(name.partition(":")[0], service)}
