@@ -29,7 +29,7 @@ class Field:
     """A field of entries.
 
     Args:
-        kind: ``string``, ``number``, ``bool``, ``time``, ``severity``, ``any`` (a value of JSON) or ``message``.
+        kind: ``string``, ``number``, ``bool``, ``time``, ``duration``, ``severity``, ``any`` (a value of JSON) or ``message``.
         value: of an entry; times in nanoseconds, durations in seconds.
         name: as the API has it.
     """
