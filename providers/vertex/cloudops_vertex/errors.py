@@ -36,7 +36,8 @@ _NETWORK = "check the network and the proxy"
 #: The codes are those of google.rpc.Code; https://cloud.google.com/apis/design/errors#handling_errors
 TABLE: tuple[tuple[str, str, type[ProviderError], str | None], ...] = (
     # One code, several meanings
-    ("PERMISSION_DENIED", r"has not been used in project|it is disabled", AuthError, "enable the service: {activation}"),
+    ("PERMISSION_DENIED", r"has not been used in project|it is disabled", AuthError,
+     "enable the service: {activation}"),
     ("PERMISSION_DENIED|FAILED_PRECONDITION", r"billing", AuthError, "enable billing for the project"),
     ("RESOURCE_EXHAUSTED|UNAVAILABLE|FAILED_PRECONDITION", r"insufficient|stockout|not enough (resources|capacity)",
      NoCapacity, _CAPACITY),

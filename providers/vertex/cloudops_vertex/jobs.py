@@ -124,7 +124,7 @@ def _native(
             "imageUri": image,
             "command": ["python3", "-c"],
             "args": [stub, archive.bucket, archive.key],
-            "env": environment(request),
+            **({"env": variables} if (variables := environment(request)) else {}),
         },
     }
     nodes = request.spec.resources.num_nodes
@@ -151,7 +151,7 @@ def _native(
 def boot_document(request: JobRequest, where: Where, runtime: str, requirements: bool) -> dict[str, Any]:
     """What ``boot.py`` in the container reads; the names of what matches a pattern are added when it is staged."""
     layout, options = where.layout, request.options
-    secret = f"projects/{where.project}/secrets/{names.secret_id(request.name)}" if request.secrets else ""
+    secret = names.secret_url(where.project, request.name) if request.secrets else ""
     return {
         "bucket": layout.base.bucket,
         "folder": layout.job(request.name).key,

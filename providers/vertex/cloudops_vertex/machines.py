@@ -120,7 +120,7 @@ def _attached() -> Iterator[Machine]:
     for base in PLAIN:
         for kind, counts in ATTACHABLE.items() if base.name.startswith(("n1-standard", "n1-highmem")) else ():
             for count, most in counts.items():
-                if base.cpus <= most:
+                if 4 <= base.cpus <= most:
                     extra = _ATTACHED_HOUR.get(kind)
                     hour = None if base.hour is None or extra is None else base.hour + count * extra
                     yield Machine(base.name, base.cpus, base.memory, kind, count, hour)

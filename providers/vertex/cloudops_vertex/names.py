@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cloudops.provider import JobRequest
 
+#: Of Secret Manager.
+SECRETS = "https://secretmanager.googleapis.com/v1"
 #: Labels by which jobs are found. A custom job's id is the service's own, and display names are not unique.
 NAME, BASE, PROJECT, STEP, CHECKPOINT = (
     f"cloudops_{word}" for word in ("name", "base", "project", "step", "checkpoint")
@@ -139,3 +141,8 @@ def short_digest(value: Any, length: int = 16) -> str:
 def secret_id(name: str) -> str:
     """The id of the secret of a job."""
     return f"cloudops-jobs-{name}"
+
+
+def secret_url(project: str, name: str) -> str:
+    """The address of the secret of a job."""
+    return f"{SECRETS}/projects/{project}/secrets/{secret_id(name)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import io
 import tempfile
@@ -42,20 +43,21 @@ def container_file(name: str) -> bytes:
     return (_FOLDER / name).read_bytes()
 
 
+@functools.cache
 def stub() -> str:
-    """The program in a job's arguments, which fetches and starts the rest; without its comments."""
-    lines = container_file("stub.py").decode().splitlines()
-    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#")) + "\n"
+    """The program in a job's arguments, which fetches and starts the rest; without comments and docstrings."""
+    tree = ast.parse(container_file("stub.py"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return f"{ast.unparse(tree)}\n"
 
 
 def job_archive(files: Mapping[str, bytes]) -> bytes:
     """What the stub fetches: ``files``, the runtime and the container's own, as a zip; the same bytes for the same."""
     name, runtime = runtime_archive()
-    everything = {
-        **files,
-        name: runtime,
-        **{path: container_file(each) if each else b"" for path, each in JOB_FILES.items()},
-    }
+    ours = {path: container_file(each) if each else b"" for path, each in JOB_FILES.items()}
+    everything = {**files, name: runtime, **ours}
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for each, content in sorted(everything.items()):

@@ -18,14 +18,8 @@ from .errors import is_kind
 if TYPE_CHECKING:
     from .client import Client
 
-_HOST = "https://secretmanager.googleapis.com/v1"
 #: Bytes of one version in the service.
 _LARGEST = 65536
-
-
-def resource(client: Client, name: str) -> str:
-    """``projects/*/secrets/*`` of the job ``name``."""
-    return f"projects/{client.project}/secrets/{names.secret_id(name)}"
 
 
 def put(client: Client, name: str, values: Mapping[str, str], project: str) -> None:
@@ -40,7 +34,7 @@ def put(client: Client, name: str, values: Mapping[str, str], project: str) -> N
         client.request(
             "secretmanager.secrets.create",
             "POST",
-            f"{_HOST}/projects/{client.project}/secrets",
+            f"{names.SECRETS}/projects/{client.project}/secrets",
             params={"secretId": names.secret_id(name)},
             json={
                 "replication": {"userManaged": {"replicas": [replica]}},
@@ -53,7 +47,7 @@ def put(client: Client, name: str, values: Mapping[str, str], project: str) -> N
     client.request(
         "secretmanager.secrets.addVersion",
         "POST",
-        f"{_HOST}/{resource(client, name)}:addVersion",
+        f"{names.secret_url(client.project, name)}:addVersion",
         json={"payload": {"data": base64.b64encode(content).decode()}},
     )
 
@@ -61,7 +55,7 @@ def put(client: Client, name: str, values: Mapping[str, str], project: str) -> N
 def delete(client: Client, name: str) -> None:
     """Delete the secret of the job ``name``; silent when it is gone."""
     try:
-        client.request("secretmanager.secrets.delete", "DELETE", f"{_HOST}/{resource(client, name)}")
+        client.request("secretmanager.secrets.delete", "DELETE", names.secret_url(client.project, name))
     except Exception as error:
         if not is_kind(error, NotFound):
             raise

@@ -11,7 +11,7 @@
 ``mount``         whether inputs are read through ``/gcs``, where that is there
 ``outputs``       names of the outputs
 ``requirements``  whether ``requirements.txt`` is beside this file
-``secret``        ``projects/*/secrets/*``, or empty
+``secret``        address of the secret in Secret Manager, or empty
 ``kms_key``       for what is written, or empty
 ``env``           variables that the job's description has no room for
 ``attempts``      how often the command may run
@@ -21,8 +21,9 @@
 ================  ====================================================================================================
 
 What it leaves in ``folder``: ``model/``, ``output/``, ``outputs/<name>/``, ``attempt.json`` from the second attempt on,
-``ranks/<rank>.json`` for each rank that has ended, and ``failure.json`` of the first that failed. Vertex AI starts containers again when machines are taken away,
-and after some failures; one that finds that its job has failed, or that it had succeeded, ends as that did.
+``ranks/<rank>.json`` for each rank that has ended, and ``failure.json`` of the first that failed. Vertex AI starts
+containers again when machines are taken away, and after some failures; one that finds that its job has failed, or that
+it had succeeded, ends as that did.
 
 Standard library only; Python 3.9. Run with an argument, the path of a ``JOB.json``, it is one attempt.
 """

@@ -131,14 +131,16 @@ class Google:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             list(pool.map(lambda path: self.upload(bucket, prefix + path.relative_to(folder).as_posix(), path), files))
 
-    def secret(self, name: str) -> dict[str, str]:
-        """The variables that a secret of Secret Manager (``projects/*/secrets/*``) holds."""
-        url = "https://secretmanager.googleapis.com/v1/{}/versions/latest:access".format(name)
+    def secret(self, url: str) -> dict[str, str]:
+        """The variables that a secret of Secret Manager holds; ``url`` is that of the secret."""
         try:
-            return dict(json.loads(base64.b64decode(self._json("GET", url)["payload"]["data"])))
+            answer = self._json("GET", url + "/versions/latest:access")
+            return dict(json.loads(base64.b64decode(answer["payload"]["data"])))
         except Refused as error:
             hint = "; the service account of the job needs secretmanager.versions.access" if error.status == 403 else ""
-            raise RuntimeError("the secret {} cannot be read: {}{}".format(name, error, hint)) from error
+            raise RuntimeError(
+                "the secret {} cannot be read: {}{}".format(url.rpartition("/")[2], error, hint)
+            ) from error
 
     def _object(self, bucket: str, key: str) -> str:
         return "{}/storage/v1/b/{}/o/{}".format(self._storage, bucket, quote(key, safe=""))
