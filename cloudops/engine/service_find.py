@@ -46,9 +46,12 @@ def sweep(directory: Path, *, grace: float, which: Callable[[Found], bool] = lam
 
     Replicas get ``grace`` seconds to finish their requests.
     """
-    for modules in ([SUPERVISOR], [ROUTER], [SHIM]):
-        for one in filter(which, find(directory, modules)):
-            end_group(one.process, grace=grace if modules == [SHIM] else 0)
+    # Supervisor and router each start the other anew: between the two ends a new one may have come.
+    while restarting := list(filter(which, find(directory, [SUPERVISOR, ROUTER]))):
+        for one in sorted(restarting, key=lambda one: one.module != SUPERVISOR):
+            end_group(one.process, grace=0)
+    for one in filter(which, find(directory, [SHIM])):
+        end_group(one.process, grace=grace)
 
 
 def _match(command: list[str], directory: str, modules: Sequence[str]) -> tuple[str, str, tuple[str, ...]] | None:

@@ -43,7 +43,8 @@ class Authority:
 
     def _issue(self, host: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
+        # The first of these that the client offers: HTTP/2 is for those that speak nothing else, as gRPC.
+        context.set_alpn_protocols(["http/1.1", "h2"])
         self._authority.issue_cert(host).configure_cert(context)
         return context
 

@@ -1,4 +1,4 @@
-"""A client's connection to the proxy, and its requests, one after the other."""
+"""A client's connection to the proxy, and its requests, one after the other; HTTP/2 has a module of its own."""
 
 from __future__ import annotations
 
@@ -6,34 +6,24 @@ import contextlib
 import hmac
 import socket
 import ssl
-import struct
-import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from . import exchange
+from . import choosing, exchange
 from .body import Body
-from .emulators import Broken
-from .faults import ANSWERS, CONNECTION, FaultKind
+from .http1 import Http1Answer
 
 if TYPE_CHECKING:
     from io import BufferedIOBase, BufferedReader
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-    from .emulator import Emulator
-    from .emulators import Slot
-    from .faults import Rule
     from .proxy import Proxy
 
-#: Nobody who asks for a host that is refused learns less than this.
-REFUSAL = (
-    "cloudops offline: {host} is refused: no offline cloud answers for it, and nothing leaves this machine; "
-    "`cloudops offline status` lists what was refused"
-)
 _TLS_HANDSHAKE = 0x16
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+#: How a client begins that speaks HTTP/2, whatever was agreed upon.
+_HTTP2 = b"PRI * HTTP/2.0\r\n"
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -61,6 +51,9 @@ class Connection(BaseHTTPRequestHandler):
         self.raw_requestline = self.rfile.readline(65537)
         if not self.raw_requestline:
             self.close_connection = True
+        elif self.raw_requestline == _HTTP2 and self.tunnel is not None:
+            rest = self.rfile.read(8)  # of the preface; the client's settings are what follows
+            self._go_on_with_http2(self.raw_requestline + rest + cast("BufferedReader", self.rfile).peek())
         elif len(self.raw_requestline) > 65536:
             self.requestline = self.request_version = self.command = ""
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
@@ -98,7 +91,7 @@ class Connection(BaseHTTPRequestHandler):
         try:
             parts = urlsplit(target)
             scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-            port = parts.port or _DEFAULT_PORTS.get(scheme, 0)
+            port = parts.port or choosing.DEFAULT_PORTS.get(scheme, 0)
         except ValueError:
             self._refuse_request("the address cannot be read")
             return
@@ -142,45 +135,26 @@ class Connection(BaseHTTPRequestHandler):
         self.rfile = cast("BufferedReader", wrapped.makefile("rb", self.rbufsize))
         self.wfile = cast("BufferedIOBase", wrapped.makefile("wb", 0))
         self.tunnel = ("https", host, port)
+        if wrapped.selected_alpn_protocol() == "h2":
+            self._go_on_with_http2(b"")
+
+    def _go_on_with_http2(self, received: bytes) -> None:
+        """Speak HTTP/2 until the connection ends; ``received`` is what was read of it."""
+        from .http2 import Http2
+
+        assert self.tunnel is not None
+        self.close_connection = True
+        Http2(self.proxy, self.connection, self.tunnel).serve(received)
 
     def _serve(self, scheme: str, host: str, port: int, target: str) -> None:
-        authority = host if port == _DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
-        environ = self._environ(scheme, authority, target)
-        slot = self.proxy.emulators.find(host)
-        if slot is None:
-            self.proxy.egress.add(host, port)
-            self._answer(exchange.plain(HTTPStatus.FORBIDDEN, REFUSAL.format(host=host)), environ)
+        environ = self._environ(scheme, choosing.authority(scheme, host, port), target)
+        chosen = choosing.choose(self.proxy, host, port, environ)
+        if chosen.breaks is None:
+            self._answer(chosen.application, environ, chosen.name)
             return
-        try:
-            emulator = slot.get()
-        except Broken as error:
-            traceback.print_exception(error)
-            self._answer(exchange.plain(HTTPStatus.BAD_GATEWAY, f"cloudops offline: {error}"), environ)
-            return
-        rule = self._fault(emulator, environ)
-        if rule is None:
-            self._answer(emulator.application, environ, slot)
-        elif rule.kind in ANSWERS:
-            kind = rule.kind
-            self._answer(lambda asked, start: emulator.refuse(kind, asked, start), environ, slot)
-        else:
-            self._break(rule, emulator, environ)
-
-    def _fault(self, emulator: Emulator, environ: WSGIEnvironment) -> Rule | None:
-        if not self.proxy.faults.rules():
-            return None
-        operation, resource = emulator.operation(environ)
-        return self.proxy.faults.take(CONNECTION | ANSWERS, operation, resource)
-
-    def _break(self, rule: Rule, emulator: Emulator, environ: WSGIEnvironment) -> None:
-        """Do what a rule of the connection says; the client gets no answer."""
-        if rule.kind is FaultKind.TIMEOUT:
-            self.proxy.clock.wait(rule.lasts, self._client_gone)
-        elif rule.kind is FaultKind.DROPPED_AFTER:
-            exchange.swallow(emulator.application, environ)
+        choosing.suffer(self.proxy, chosen, environ, self._client_gone)
         self.close_connection = True
-        # Not the polite end of a connection but the one of a machine that fails.
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        choosing.break_at_close(self.connection)
         self.finish()
 
     def _client_gone(self) -> bool:
@@ -196,7 +170,8 @@ class Connection(BaseHTTPRequestHandler):
                 self.connection.setblocking(True)
 
     def _environ(self, scheme: str, authority: str, target: str) -> WSGIEnvironment:
-        environ = exchange.environment(self.command, target, self.headers, scheme=scheme, authority=authority)
+        headers = self.headers.items()
+        environ = exchange.environment(self.command, target, headers, scheme=scheme, authority=authority)
         self.body = self._body()
         exchange.attach_body(environ, self.body)
         return environ
@@ -212,25 +187,13 @@ class Connection(BaseHTTPRequestHandler):
     def _go_on(self) -> None:
         self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _answer(self, application: WSGIApplication, environ: WSGIEnvironment, slot: Slot | None = None) -> None:
+    def _answer(self, application: WSGIApplication, environ: WSGIEnvironment, name: str = "control") -> None:
         modern = self.request_version >= "HTTP/1.1"
-        answer = exchange.Answer(
+        answer = Http1Answer(
             self.connection, self.body, self.command, persistent=not self.close_connection, modern=modern
         )
-        try:
-            exchange.run(application, environ, answer)
-        except ConnectionError:
-            self.close_connection = True
-            return
-        except Exception as error:
-            traceback.print_exc()
-            if answer.begun:
-                self.close_connection = True
-                return
-            name = slot.name if slot else "control"
-            text = f"cloudops offline: {name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
-            exchange.run(exchange.plain(HTTPStatus.INTERNAL_SERVER_ERROR, text), environ, answer)
-        if not answer.persistent or not self.body.drain():
+        whole = exchange.attempt(application, environ, answer, name)
+        if not whole or not answer.persistent or not self.body.drain():
             self.close_connection = True
 
     def _refuse_request(self, text: str) -> None:

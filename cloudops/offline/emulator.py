@@ -1,4 +1,19 @@
-"""What an emulator of a cloud is: hosts, throw-away credentials, and a WSGI application that answers for them."""
+"""What an emulator of a cloud is: hosts, throw-away credentials, and a WSGI application that answers for them.
+
+The application answers over HTTP/1.1 and HTTP/2 alike. A request over HTTP/2 (``SERVER_PROTOCOL`` is ``HTTP/2``), which
+is what gRPC needs, has these:
+
+- ``environ["cloudops.trailers"]``, there for these requests alone, takes a list of (name, value) that the client gets
+  after the body, such as ``grpc-status``. It is called once at most, after ``start_response`` and before the iterable
+  ends. Names are in lower case and values in ASCII, ``grpc-message`` with percent signs as gRPC has it. An answer of
+  headers alone, which gRPC takes for trailers, is one without this call and without a piece.
+- ``wsgi.input`` can be read while pieces of the answer are sent. It waits for as many bytes as it is asked for, ends
+  where the body does, and raises ConnectionError where the client has given up the call.
+- Where the client gives up (a deadline, a cancellation), the iterable is closed at its next piece. One that waits for
+  something yields an empty piece now and then: nothing is sent, and it is closed if nobody waits with it.
+
+An answer that is a list of one piece goes out with its headers and trailers in one write.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +127,10 @@ class Emulator(ABC):
     @property
     @abstractmethod
     def application(self) -> WSGIApplication:
-        """Answers requests; ``HTTP_HOST`` is the real host name, ``wsgi.url_scheme`` is https behind TLS."""
+        """Answers requests; ``HTTP_HOST`` is the real host name, ``wsgi.url_scheme`` is https behind TLS.
+
+        What a client that speaks gRPC gets is in the docstring of the module.
+        """
 
     @abstractmethod
     def operation(self, environ: WSGIEnvironment) -> tuple[str, str]:

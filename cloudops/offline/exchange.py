@@ -1,4 +1,4 @@
-"""One request to a WSGI application, and its answer on the connection.
+"""One request to a WSGI application, and its answer, whatever the version of HTTP.
 
 Werkzeug's development server ends the connection after each answer; clients of the clouds keep theirs open, and a
 handshake for each request would cost more than the request.
@@ -7,53 +7,48 @@ handshake for each request would cost more than the request.
 from __future__ import annotations
 
 import io
-import socket
 import sys
+import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from email.message import Message
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-    from .body import Body
+_BUFFER = 1 << 16
+#: Headers that are the connection's, not the answer's.
+_CONNECTIONS = frozenset({"connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade"})
+#: What gRPC says where HTTP has a status; https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+_GRPC_INTERNAL, _GRPC_DENIED = "13", "7"
+#: Of a message's characters, those that are sent as they are: printable ASCII but the percent sign.
+_GRPC_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if code != ord("%"))
 
-#: Up to this size, an answer's head and the first piece of its body go out together.
-_ONE_WRITE = 1 << 16
 
-
-class Answer:
+class Answer(ABC):
     """What an application answers, sent as it comes.
 
     Args:
-        connection: of the client.
-        body: of the request.
         method: of the request; the answer to HEAD has no body.
-        persistent: whether the client would go on with this connection (HTTP/1.1, no ``Connection: close``).
-        modern: whether it speaks HTTP/1.1, and so understands chunks.
     """
 
-    def __init__(self, connection: socket.socket, body: Body, method: str, *, persistent: bool, modern: bool) -> None:
-        self._connection = connection
-        self._body = body
+    def __init__(self, method: str) -> None:
         self._method = method
-        self._modern = modern
         self._head: tuple[str, Sequence[tuple[str, str]]] | None = None
-        self._sent = self._chunked = self._bodiless = False
-        #: Whether the connection can take another request.
-        self.persistent = persistent
+        #: Whether the client has seen some of it.
+        self.begun = False
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
         """WSGI's ``start_response``."""
-        if self._sent and exc_info:
+        if self.begun and exc_info:
             raise exc_info[1].with_traceback(exc_info[2])
         self._head = (status, headers)
         return self._write
 
     def send(self, body: Iterable[bytes]) -> None:
-        """Send all of ``body`` and close it."""
+        """Send all of ``body`` and close it. Raises ConnectionError where the client has gone."""
         try:
             if isinstance(body, list | tuple) and len(body) == 1:
                 self._write(body[0], whole=True)
@@ -61,62 +56,60 @@ class Answer:
                 for piece in body:
                     if piece:
                         self._write(piece)
+                    else:
+                        self._look()
             self._finish()
         finally:
             _close(body)
 
-    @property
-    def begun(self) -> bool:
-        """Whether the client has seen some of it."""
-        return self._sent
-
-    def _finish(self) -> None:
-        if not self._sent:
-            self._write(b"", whole=True)
-        if self._chunked:
-            self._connection.sendall(b"0\r\n\r\n")
-
+    @abstractmethod
     def _write(self, piece: bytes, *, whole: bool = False) -> None:
-        head = b"" if self._sent else self._begin(len(piece) if whole else None)
-        if self._bodiless:
-            piece = b""
-        if self._chunked and piece:
-            head, piece = head + b"%x\r\n" % len(piece), piece + b"\r\n"
-        if len(piece) > _ONE_WRITE:
-            self._connection.sendall(head)
-            self._connection.sendall(piece)
-        elif head or piece:
-            self._connection.sendall(head + piece)
+        """Send a piece, and before the first one the head; ``whole``: it is all of the body."""
 
-    def _begin(self, size: int | None) -> bytes:
-        """The head; ``size`` is that of the whole body where it is known."""
+    @abstractmethod
+    def _finish(self) -> None:
+        """Tell the client that this was all."""
+
+    def _look(self) -> None:  # noqa: B027 - HTTP/1.1 has no way to know it
+        """Raise ConnectionError where it is known that the client has gone; an application waits, and has us look."""
+
+    def _begin(self) -> tuple[str, list[tuple[str, str]], bool]:
+        """Status, headers without those of the connection, and whether the answer has a body."""
         assert self._head is not None, "the application has sent a body before it has called start_response"
-        self._sent = True
         status, headers = self._head
-        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers if _ours_to_say(name))]
-        named = {name.lower() for name, _ in headers}
         code = int(status[:3])
-        self._bodiless = self._method == "HEAD" or code in (204, 304) or code < 200
-        if "content-length" not in named and not self._bodiless:
-            lines += self._framing(size)
-        self.persistent = self.persistent and self._body.worth_draining
-        lines.append(f"Connection: {'keep-alive' if self.persistent else 'close'}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-    def _framing(self, size: int | None) -> list[str]:
-        """How the client learns where the body ends."""
-        if size is not None:
-            return [f"Content-Length: {size}"]
-        if self._modern:
-            self._chunked = True
-            return ["Transfer-Encoding: chunked"]
-        self.persistent = False  # it ends with the connection
-        return []
+        bodiless = self._method == "HEAD" or code in (204, 304) or code < 200
+        return status, [(name, value) for name, value in headers if name.lower() not in _CONNECTIONS], not bodiless
 
 
 def run(application: WSGIApplication, environ: WSGIEnvironment, answer: Answer) -> None:
     """Have ``application`` answer a request."""
     answer.send(application(environ, answer.start))
+
+
+def attempt(application: WSGIApplication, environ: WSGIEnvironment, answer: Answer, name: str) -> bool:
+    """Have ``application`` answer; where it fails, the answer says why.
+
+    Args:
+        application: of the cloud.
+        environ: the request.
+        answer: gets the answer.
+        name: of the cloud, for the reason.
+
+    Returns:
+        Whether the client got a whole answer.
+    """
+    try:
+        run(application, environ, answer)
+    except ConnectionError:
+        return False
+    except Exception as error:
+        traceback.print_exc()
+        if answer.begun:
+            return False
+        text = f"cloudops offline: {name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        run(plain(HTTPStatus.INTERNAL_SERVER_ERROR, text), environ, answer)
+    return True
 
 
 def swallow(application: WSGIApplication, environ: WSGIEnvironment) -> None:
@@ -130,9 +123,15 @@ def swallow(application: WSGIApplication, environ: WSGIEnvironment) -> None:
 
 
 def plain(status: HTTPStatus, text: str) -> WSGIApplication:
-    """An application that says one thing."""
+    """An application that says one thing, in gRPC's way to who speaks gRPC."""
 
     def application(environ: WSGIEnvironment, start: Any) -> list[bytes]:
+        if environ.get("CONTENT_TYPE", "").startswith("application/grpc"):
+            # An answer of trailers alone; a status of HTTP would reach the client without its text.
+            code = _GRPC_DENIED if status is HTTPStatus.FORBIDDEN else _GRPC_INTERNAL
+            headers = [("Content-Type", "application/grpc"), ("Grpc-Status", code)]
+            start("200 OK", [*headers, ("Grpc-Message", quote(text, safe=_GRPC_PLAIN))])
+            return []
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Cloudops-Offline", "refused")]
         start(f"{status.value} {status.phrase}", headers)
         return [f"{text}\n".encode()]
@@ -148,7 +147,15 @@ def unknown_client(environ: WSGIEnvironment, start: Any) -> list[bytes]:
     return [b"cloudops offline: this proxy is for the processes that were led to it; see `cloudops offline env`\n"]
 
 
-def environment(method: str, target: str, headers: Message, *, scheme: str, authority: str) -> WSGIEnvironment:
+def environment(
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    *,
+    scheme: str,
+    authority: str,
+    protocol: str = "HTTP/1.1",
+) -> WSGIEnvironment:
     """What an application learns of a request, its body left out.
 
     Args:
@@ -157,6 +164,7 @@ def environment(method: str, target: str, headers: Message, *, scheme: str, auth
         headers: as sent.
         scheme: ``http`` or ``https``.
         authority: host, and port where it is not that of the scheme.
+        protocol: ``HTTP/1.1`` or ``HTTP/2``.
     """
     path, _, query = target.partition("?")
     host, _, port = authority.partition(":")
@@ -169,7 +177,7 @@ def environment(method: str, target: str, headers: Message, *, scheme: str, auth
         "RAW_URI": target,
         "SERVER_NAME": host,
         "SERVER_PORT": port or ("443" if scheme == "https" else "80"),
-        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_PROTOCOL": protocol,
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
@@ -183,26 +191,23 @@ def environment(method: str, target: str, headers: Message, *, scheme: str, auth
     return environ
 
 
-def attach_body(environ: WSGIEnvironment, body: Body) -> None:
+def attach_body(environ: WSGIEnvironment, body: io.RawIOBase) -> None:
     """Let the application read the request's body; it ends where the body ends."""
-    environ["wsgi.input"] = io.BufferedReader(body, _ONE_WRITE)
+    environ["wsgi.input"] = io.BufferedReader(body, _BUFFER)
     environ["wsgi.input_terminated"] = True
 
 
-def _header_variables(headers: Message) -> Iterator[tuple[str, str]]:
+def _header_variables(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     seen: dict[str, str] = {}
-    for name, value in headers.items():
+    for name, value in headers:
         if "_" in name:  # it could not be told from the one with a dash
             continue
         key = name.upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
         value = value.replace("\r\n", "")
-        seen[key] = f"{seen[key]},{value}" if key in seen else value
+        between = "; " if key == "HTTP_COOKIE" else ","  # HTTP/2 has a header for each cookie
+        seen[key] = f"{seen[key]}{between}{value}" if key in seen else value
     yield from seen.items()
-
-
-def _ours_to_say(name: str) -> bool:
-    return name.lower() not in ("connection", "transfer-encoding", "keep-alive")
 
 
 def _close(body: Iterable[bytes]) -> None:

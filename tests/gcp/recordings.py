@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 _FOLDER = Path(__file__).parents[1] / "data" / "vertex"
 #: ``service_disabled_403`` is of an older service, whose hosts are not emulated.
@@ -34,7 +35,7 @@ class Exchange:
 def exchanges(name: str) -> Iterator[Exchange]:
     """Those of a file, in their order."""
     text = (_FOLDER / f"{name}.json").read_text(encoding="utf-8")
-    filled = re.sub(r"\$\{(\w+)\}", lambda found: _VALUES.get(found[1], "42"), text)
+    filled = re.sub(r"\$\{(\w+)\}", lambda found: _VALUES.get(found[1], str(crc32(found[1].encode()))), text)
     for number, one in enumerate(json.loads(filled)):
         request, response = one["request"], one["response"]
         parts = urlsplit(request["url"])

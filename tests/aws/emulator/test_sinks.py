@@ -3,7 +3,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from cloudops_sagemaker.emulator.sinks import LogTail, log_stream
+from cloudops_sagemaker.emulator.sinks import log_stream
+
+from cloudops.offline.machines.tails import LogTail
 
 from .rig import refusal
 

@@ -68,7 +68,8 @@ def test_a_serverless_endpoint_grows_to_its_limit(cloud: Cloud) -> None:
 
 def test_an_instance_that_takes_too_much_memory_is_ended(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     from cloudops_sagemaker.emulator import hosted
-    from cloudops_sagemaker.emulator.replicas import Health
+
+    from cloudops.offline.machines.replicas import Health
 
     def health(self: Any, timeout: float, memory: int | None = None) -> Health:
         assert memory == 2048 << 20

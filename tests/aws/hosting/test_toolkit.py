@@ -15,7 +15,8 @@ from pathlib import Path
 import cloudops_sagemaker.emulator
 import numpy as np
 import pytest
-from cloudops_sagemaker.emulator.replicas import free_port
+
+from cloudops.offline.machines.replicas import free_port
 
 from .rig import until
 

@@ -107,8 +107,9 @@ class SageMakerEmulator(Emulator):
         return subjects(kind, service)
 
     def __init__(self, surroundings: Surroundings, *, literal: bool | None = None) -> None:
+        from cloudops.offline.machines.reaper import Reaper
+
         from .app import Application
-        from .reaper import Reaper
         from .site import Site
 
         surroundings.folder.mkdir(parents=True, exist_ok=True)

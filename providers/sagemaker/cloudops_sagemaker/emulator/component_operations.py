@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cloudops.offline.machines.replicas import Health
+
 from . import deployments, effects, endpoints, images, models
 from .components import KIND, Component, component_size
 from .hosted import STARTUP, Hosted
@@ -12,7 +14,6 @@ from .instances import check_instance
 from .keeping import on_restore
 from .operations import invalid, operation
 from .region import Record, Region
-from .replicas import Health
 from .serving import Served
 from .summaries import listed
 from .tags import tags_of

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .operations import invalid
 
 if TYPE_CHECKING:
-    from .fleets import Fleet
+    from cloudops.offline.machines.fleets import Fleet
+
     from .instances import Instance
     from .region import Record
 

@@ -11,15 +11,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
+from cloudops.offline.machines.fleets import FleetFailed
 
 from . import hosting, subjects
-from .fleets import FleetFailed
 from .hosted import Hosted, Member, Side
 from .operations import ServiceError
 
 if TYPE_CHECKING:
+    from cloudops.offline.machines.fleets import Fleet
+
     from .components import Component
-    from .fleets import Fleet
 
 _NO_CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a "

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .fleets import Fleet, FleetFailed, NoInstance, Throttled
+from cloudops.offline.machines.fleets import Fleet, FleetFailed, NoInstance, Throttled
+from cloudops.offline.machines.replicas import Unreachable
+
 from .operations import ServiceError
-from .replicas import Unreachable
 
 if TYPE_CHECKING:
-    from .replicas import Replica
+    from cloudops.offline.machines.replicas import Replica
 
 #: Seconds that a model may take to answer, as the service has it.
 MODEL_TIMEOUT = 60.0

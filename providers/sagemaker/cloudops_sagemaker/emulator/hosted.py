@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudops.offline.faults import FaultKind
+from cloudops.offline.machines.fleets import Fleet
+from cloudops.offline.machines.replicas import Health
 
 from . import effects, models, subjects
 from .async_queue import Queue
 from .capture import Capture
-from .fleets import Fleet
 from .instances import check_instance
 from .operations import ServiceError
-from .replicas import Health
 from .serving import Served
 
 if TYPE_CHECKING:

@@ -9,18 +9,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloudops.engine.folders import remove
+from cloudops.offline.machines.tails import LogTail
 
 from . import alarms, scaling
 from .hosted import Hosted, all_hosted
 from .instance_metrics import Usage
-from .sinks import LogTail, log_stream
+from .sinks import log_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .fleets import Fleet
+    from cloudops.offline.machines.fleets import Fleet
+    from cloudops.offline.machines.replicas import Replica
+
     from .region import Region
-    from .replicas import Replica
 
 _NAME = __name__
 #: Real seconds between two rounds.

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cloudops.offline.machines.pythons import Interpreter, interpreter
+
 from .operations import invalid
-from .pythons import Interpreter, interpreter
 
 #: AWS's own repositories, and the package whose version an image's tag tells (empty: none). They are known by name in
 #: any of the accounts in which AWS keeps them.

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloudops.offline.machines.replicas import Unreachable
+
 from . import capture
 from .capture import Exchanged
 from .components import Component
 from .exchange import MODEL_TIMEOUT, Exchange, TimedOut, exchange
 from .hosted import Hosted
 from .operations import ServiceError
-from .replicas import Unreachable
 from .variant_metrics import INVOCATIONS, Measured, add, record
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

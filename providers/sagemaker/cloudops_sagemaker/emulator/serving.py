@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from cloudops.engine.limits import choose_cores, thread_variables
 from cloudops.engine.service_shim import Task
+from cloudops.offline.machines.containers import launch
+from cloudops.offline.machines.fleets import Blueprint, FleetFailed
+from cloudops.offline.machines.replicas import Health
 
 from . import aws, effects, images
-from .containers import Container, launch
-from .fleets import Blueprint, FleetFailed
-from .replicas import Health
+from .containers import Container
 
 if TYPE_CHECKING:
     from .images import Image
@@ -74,7 +75,7 @@ class Served:
         literal = self.region.site.literal
         container = Container(folder / "container", image.python, host=folder.name, literal=literal)
         if not container.root.exists():
-            container.create(["model"])
+            container.make(["model"])
             shared.place(container.ml)
             with (folder / "container.log").open("a", encoding="utf-8") as log:
                 log.writelines(f"{time.time():.6f} {line}\n" for line in (image.told(), *effects.lines(self.unused)))

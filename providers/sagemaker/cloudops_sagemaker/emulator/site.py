@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from cloudops.offline.machines.addresses import Addresses
+
 from .region import ACCOUNT, Region
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Site:
         self._lock = threading.RLock()
         self._regions: dict[tuple[str, str], Region] = {}
         self._principals: dict[str, str] = {}
-        self._addresses = 0
+        self.addresses = Addresses()
         self._pool = self._new_pool()
         #: Whether everything that runs is to end.
         self.closing = threading.Event()
@@ -56,21 +58,17 @@ class Site:
     def literal(self) -> bool:
         """Whether ``/opt/ml`` is that very path inside a container."""
         if self._literal is None:
-            from .containers import namespaces_work
+            from cloudops.offline.machines.containers import namespaces_work
 
-            self._literal = namespaces_work()
+            from .containers import ML
+
+            self._literal = namespaces_work(ML)
         return self._literal
 
     def drive(self, work: Callable[[], None]) -> Future[None]:
         """Have a worker call ``work`` once one is free, in the order of the calls."""
         with self._lock:
             return self._pool.submit(work)
-
-    def loopback(self) -> str:
-        """Three bytes of loopback addresses (``127.4.2``) that no other job has: its hosts are ``127.4.2.1``, ..."""
-        with self._lock:
-            self._addresses = self._addresses % 65279 + 1
-            return f"127.{1 + self._addresses // 256}.{self._addresses % 256}"
 
     def introduce(self, key_id: str, principal: str) -> None:
         """Note whose credentials have that access key id."""

@@ -112,11 +112,11 @@ class Machines:
     def _new_containers(self) -> list[Container]:
         site = self._region.site
         names = [f"algo-{number}" for number in range(1, self._params["ResourceConfig"]["InstanceCount"] + 1)]
-        network = site.loopback()
+        network = site.addresses.network()
         hosts = {name: f"{network}.{number}" for number, name in enumerate(names, 1)}
         made = [Container(self.folder / name, self.image.python, name, site.literal, hosts) for name in names]
         for one in made:
-            one.create(_FOLDERS)
+            one.make(_FOLDERS)
         return made
 
     def _write_config(self, container: Container) -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudops.engine import job
+from cloudops.offline.machines.containers import launch
+from cloudops.offline.machines.reaper import kill_job
+from cloudops.offline.machines.tails import LogTail
 
 from . import aws, effects
-from .containers import ML, Container, launch
+from .containers import ML, Container
 from .instances import instance
-from .reaper import kill_job
-from .sinks import LogTail, log_stream, put_metrics
+from .sinks import log_stream, put_metrics
 from .usage import Usage
 from .warm_pools import CACHE, CACHE_VARIABLE
 

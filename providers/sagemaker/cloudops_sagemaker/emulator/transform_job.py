@@ -12,16 +12,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudops.offline.faults import FaultKind
+from cloudops.offline.machines.fleets import Fleet, FleetFailed
+from cloudops.offline.machines.replicas import Health, Unreachable
+from cloudops.offline.machines.tails import LogTail
 
 from . import aws, effects, models
 from .exchange import TimedOut, exchange
-from .fleets import Fleet, FleetFailed
 from .hosting import clear
 from .instances import check_instance
 from .operations import ServiceError
-from .replicas import Health, Unreachable
 from .serving import Served
-from .sinks import LogTail, log_stream
+from .sinks import log_stream
 from .subjects import TRANSFORM_JOB
 from .transform_data import DataError, Source, content, payloads, sources
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cloudops.offline.machines.fleets import FleetFailed
+
 from . import alarms, hosting
 from .deployments import Stopped, await_ready, close, start
-from .fleets import FleetFailed
 from .hosted import Hosted, Side
 from .operations import ServiceError
 

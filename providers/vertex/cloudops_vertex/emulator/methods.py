@@ -31,11 +31,13 @@ class Call:
         site: the emulated cloud.
         method: what is called.
         principal: who calls, such as an email address of a service account.
+        host: that was asked.
     """
 
     site: Site
     method: MethodDescriptor
     principal: str
+    host: str = ""
 
     @property
     def version(self) -> str:

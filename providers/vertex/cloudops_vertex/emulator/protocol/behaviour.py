@@ -13,8 +13,9 @@ from .errors import refused
 from .pool import option
 
 _BEHAVIOUR = "google.api.field_behavior"
-#: Marked as required, and accepted without by the service itself (tests/data/vertex/dataset.json).
-_LENIENT = frozenset({"Dataset.metadata"})
+#: Marked as required, and accepted without by the services themselves: the first as recorded
+#: (tests/data/vertex/dataset.json), the others where the request has them for all entries (google/logging/v2).
+_LENIENT = frozenset({"Dataset.metadata", "LogEntry.log_name", "LogEntry.resource"})
 #: As google/api/field_behavior.proto numbers them.
 REQUIRED, OUTPUT_ONLY = 2, 3
 
@@ -41,7 +42,7 @@ def clear_output_only(message: Message, *, keep: frozenset[str] = frozenset()) -
         keep: names of fields of ``message`` itself that stay, such as ``name`` in an update.
     """
     target: Any = message
-    for field in _marked(message.DESCRIPTOR, OUTPUT_ONLY):
+    for field in marked(message.DESCRIPTOR, OUTPUT_ONLY):
         if field.name not in keep:
             target.ClearField(field.name)
     for _, part in _parts(message):
@@ -49,7 +50,7 @@ def clear_output_only(message: Message, *, keep: frozenset[str] = frozenset()) -
 
 
 def _missing(message: Message, path: str) -> Iterator[str]:
-    for field in _marked(message.DESCRIPTOR, REQUIRED):
+    for field in marked(message.DESCRIPTOR, REQUIRED):
         if not _is_set(message, field):
             yield f"{path}{field.name}"
     for name, part in _parts(message):
@@ -61,6 +62,8 @@ def _is_set(message: Any, field: FieldDescriptor) -> bool:
         return len(getattr(message, field.name)) > 0
     if field.has_presence:
         return bool(message.HasField(field.name))
+    if field.enum_type is not None and not field.enum_type.values_by_number[0].name.endswith("UNSPECIFIED"):
+        return True  # its first value is a choice like the others: ListTimeSeriesRequest.view
     return bool(getattr(message, field.name) != field.default_value)
 
 
@@ -77,6 +80,7 @@ def _parts(message: Any) -> Iterator[tuple[str, Message]]:
 
 
 @functools.cache
-def _marked(kind: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
-    marked = [field for field in kind.fields if behaviour in option(field, _BEHAVIOUR)]
-    return tuple(field for field in marked if f"{kind.name}.{field.name}" not in _LENIENT)
+def marked(kind: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
+    """The fields of a kind that are marked so."""
+    found = [field for field in kind.fields if behaviour in option(field, _BEHAVIOUR)]
+    return tuple(field for field in found if f"{kind.name}.{field.name}" not in _LENIENT)

@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 
 VERSIONS = ("v1", "v1beta1")
 _PACKAGE = "google.cloud.aiplatform"
+#: The package of each API, whose services have names of their own and paths that could be another's.
+PACKAGES = (_PACKAGE, "google.logging.v2", "google.monitoring.v3", "google.cloud.resourcemanager.v3")
 
 
 @functools.cache
@@ -47,11 +49,12 @@ def class_of(descriptor: Descriptor) -> type[Message]:
     return message_factory.GetMessageClass(descriptor)
 
 
-def methods() -> Iterator[MethodDescriptor]:
-    """Every method of every service of Vertex AI, in all versions."""
+def methods(package: str = "") -> Iterator[MethodDescriptor]:
+    """Every method of every service of an API, one of :data:`PACKAGES`, in all versions; of all of them without it."""
     found, names = _loaded()
+    folders = tuple(one.replace(".", "/") + "/" for one in ([package] if package else PACKAGES))
     for name in names:
-        if name.startswith(_PACKAGE.replace(".", "/")):
+        if name.startswith(folders):
             for service in found.FindFileByName(name).services_by_name.values():
                 yield from service.methods
 
@@ -65,3 +68,16 @@ def option(descriptor: FieldDescriptor | MethodDescriptor | Descriptor, name: st
     if extension.is_repeated:
         return list(options.Extensions[extension])
     return options.Extensions[extension] if options.HasExtension(extension) else None
+
+
+def method(name: str) -> MethodDescriptor:
+    """A method by its full name, such as ``google.longrunning.Operations.GetOperation``. Raises KeyError."""
+    return cast("MethodDescriptor", _loaded()[0].FindMethodByName(name))
+
+
+def method_or_none(name: str) -> MethodDescriptor | None:
+    """A method by its full name; None where there is none."""
+    try:
+        return method(name)
+    except KeyError:
+        return None

@@ -43,9 +43,15 @@ class Matched:
     values: Mapping[str, str]
 
 
-def match(verb: str, path: str) -> Matched | None:
-    """The route for a verb and a path, which may be quoted; None where there is none."""
-    for route in _routes().get(verb, ()):
+def match(verb: str, path: str, package: str = "") -> Matched | None:
+    """The route for a verb and a path, which may be quoted; None where there is none.
+
+    Args:
+        verb: of HTTP.
+        path: without the query.
+        package: the API that the host stands for, one of :data:`.pool.PACKAGES`; empty for any.
+    """
+    for route in _routes(package).get(verb, ()):
         found = route.pattern.fullmatch(path)
         if found is not None:
             return Matched(route, dict(zip(route.variables, map(unquote, found.groups()), strict=True)))
@@ -53,10 +59,10 @@ def match(verb: str, path: str) -> Matched | None:
 
 
 @functools.cache
-def _routes() -> Mapping[str, list[Route]]:
+def _routes(package: str) -> Mapping[str, list[Route]]:
     """By verb, those with the longest fixed text first: ``:predict`` before a name that could end so."""
     found: dict[str, list[Route]] = {}
-    for method in methods():
+    for method in methods(package):
         for route in _rules(method):
             found.setdefault(route.verb, []).append(route)
     for routes in found.values():

@@ -1,9 +1,11 @@
-"""Enters a container and becomes its program: ``python -I optml.py CONFIGURATION``. Standard library only.
+"""Enters a container and becomes its program: ``python -I enter.py CONFIGURATION``. Standard library only.
 
 The configuration is a JSON file: ``containers``, a list in which ``CLOUDOPS_RANK`` chooses, each with ``argv``,
-``env``, ``cwd``, ``opt`` (the folder that becomes ``/opt``), ``hosts`` (the file that becomes ``/etc/hosts``) and
-``hostname``; ``isolated``: whether it has no network but a loopback of its own; ``literal``: whether to give the
-process a mount namespace of its own; ``keep``: variables that are handed on.
+``env``, ``cwd``, ``overlaid`` (a folder of this machine, which may be the root), ``overlay`` (the folder that stands
+for it, with a place for everything that is in the other), ``own`` (names in the overlay to the folders that they are),
+``hosts`` (the file that becomes ``/etc/hosts``) and ``hostname``; ``isolated``: whether it has no network but a
+loopback of its own; ``literal``: whether to give the process a mount namespace of its own; ``keep``: variables that
+are handed on.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def main(path: str) -> int:
 
 
 def enter(own: Mapping[str, Any]) -> None:
-    """Move into a user, mount and host name namespace in which ``/opt/ml`` is the container's."""
+    """Move into a user, mount and host name namespace in which its own places are the container's."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent, uid, gid = os.getppid(), os.getuid(), os.getgid()
     network = _NEWNET if own["isolated"] else 0
@@ -50,18 +52,33 @@ def enter(own: Mapping[str, Any]) -> None:
     if own["isolated"]:
         _loopback_up()
     _mount(libc, "none", "/", _REC | _PRIVATE)
-    for name in os.listdir("/opt"):
-        place = os.path.join(own["opt"], name)
-        if name != "ml":
-            _mount(libc, os.path.join("/opt", name), place, _BIND | _REC)
-    _mount(libc, own["opt"], "/opt", _BIND | _REC)
     if own["hosts"]:
         _mount(libc, own["hosts"], "/etc/hosts", _BIND)
         _call(libc.sethostname(own["hostname"].encode(), len(own["hostname"])), "sethostname")
+    _overlay(libc, own["overlaid"], own["overlay"], own["own"])
     # New credentials have cleared what the engine had asked for: to be killed with the supervisor.
     libc.prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _overlay(libc: ctypes.CDLL, overlaid: str, overlay: str, own: Mapping[str, str]) -> None:
+    """Have ``overlay`` stand for ``overlaid``: with all that is there, and with the container's own folders."""
+
+    def contains(name: str) -> bool:
+        return overlay.startswith(os.path.join(overlaid, name) + "/")
+
+    # The one that the overlay lies in goes first, or it would be mounted with what is mounted there already.
+    for name in sorted(os.listdir(overlaid), key=lambda name: not contains(name)):
+        source, place = os.path.join(overlaid, name), os.path.join(overlay, name)
+        if name not in own and not os.path.islink(place) and os.path.exists(place):
+            _mount(libc, source, place, _BIND | _REC)
+    for name, folder in own.items():
+        _mount(libc, folder, os.path.join(overlay, name), _BIND | _REC)
+    if overlaid == "/":
+        os.chroot(overlay)
+    else:
+        _mount(libc, overlay, overlaid, _BIND | _REC)
 
 
 def _loopback_up() -> None:

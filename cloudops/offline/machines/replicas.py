@@ -22,15 +22,13 @@ from .replica_process import end_process, free_port, spawn
 if TYPE_CHECKING:
     from cloudops.offline.clock import Clock
 
-#: Seconds that a ping may take, as the service has it.
-_PING_TIMEOUT = 2.0
 _PING_PERIOD = 5.0
 _STARTING_PERIOD = 0.1
 #: Seconds between looks at its memory, which cost some milliseconds.
 _WEIGHING_PERIOD = 0.5
 #: Pings in a row that fail before an instance is replaced.
 _PING_FAILURES = 3
-#: Seconds between SIGTERM and SIGKILL, as the service has it.
+#: Seconds between SIGTERM and SIGKILL.
 GRACE = 30.0
 #: Starts that end in a crash before an instance that was never ready is given up; the service goes on until the
 #: health check's timeout, with the same outcome.
@@ -51,6 +49,8 @@ class Health:
         unhealthy: whether its health checks fail whatever it answers (a fault).
         memory: bytes that its processes may take; None: no limit.
         struck: whether the health check fails that would now have succeeded (a fault); asked at each.
+        path: of the health check.
+        patience: seconds that its answer may take.
     """
 
     timeout: float
@@ -58,6 +58,8 @@ class Health:
     unhealthy: bool = False
     memory: int | None = None
     struck: Callable[[], bool] = lambda: False
+    path: str = "/ping"
+    patience: float = 2.0
 
 
 class Unreachable(Exception):
@@ -282,7 +284,7 @@ class Replica:
 
     def _ping(self) -> bool:
         try:
-            with self.exchange("GET", "/ping", b"", {}, _PING_TIMEOUT) as answer:
+            with self.exchange("GET", self._health.path, b"", {}, self._health.patience) as answer:
                 answer.read()
                 return answer.status == 200
         except (Unreachable, OSError, http.client.HTTPException):
