@@ -154,9 +154,16 @@ def _describe(name: str, points: dict[str, Any], *, strict: bool) -> dict[str, A
 
 
 def _sdk_state(modules: tuple[str, ...], extra: str) -> str:
-    from importlib.util import find_spec
-
-    missing = [module for module in modules if find_spec(module) is None]
+    missing = [module for module in modules if not _there(module)]
     if not modules:
         return "needs none"
     return f"missing (install cloudops-ml[{extra}])" if missing else "installed"
+
+
+def _there(module: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it would be in
+        return False

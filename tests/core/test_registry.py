@@ -119,7 +119,7 @@ def test_an_absent_provider_names_the_nearest(site: Path) -> None:
     with pytest.raises(ProviderNotFound) as caught:
         registry.provider_info("sagemakr")
     assert str(caught.value) == (
-        "the provider 'sagemakr' is not installed (installed: local, sagemaker); did you mean 'sagemaker'?"
+        "the provider 'sagemakr' is not installed (installed: local, sagemaker, vertex); did you mean 'sagemaker'?"
     )
     assert caught.value.exit_code == 2
 

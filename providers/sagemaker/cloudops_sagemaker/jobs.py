@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from cloudops.errors import ConfigError, InvalidRequest, UnsupportedFeature
+from cloudops.store import inputs
 
 from . import images, machines, names
 from .names import CODE_CHANNEL, JOB_CHANNEL, Layout
@@ -145,7 +143,7 @@ def _native(
 
 def boot_document(request: JobRequest, runtime: str, requirements: bool) -> dict[str, Any]:
     """What ``boot.py`` in the container reads."""
-    inputs = {name: f"input/data/{name}{within(item)}" for name, item in request.inputs.items()}
+    paths = {name: f"input/data/{name}{within(item)}" for name, item in request.inputs.items()}
     return {
         "runtime": f"input/data/{JOB_CHANNEL}/{runtime}",
         "code": f"input/data/{CODE_CHANNEL}/code.tar",
@@ -153,10 +151,10 @@ def boot_document(request: JobRequest, runtime: str, requirements: bool) -> dict
         "timeout": request.spec.timeout,
         "grace": GRACE,
         "env": {key: value for key, value in request.spec.envs.items() if not _fits_environment(request, key)},
-        "unpack": {name: inputs[name] for name in request.inputs if is_model_archive(request, name)},
+        "unpack": {name: paths[name] for name in request.inputs if is_model_archive(request, name)},
         "job": {
             "command": request.spec.command,
-            "inputs": {name: path for name, path in inputs.items() if not is_model_archive(request, name)},
+            "inputs": {name: path for name, path in paths.items() if not is_model_archive(request, name)},
             "outputs": {name: f"output/data/outputs/{name}" for name in request.spec.outputs},
             "params": dict(request.spec.params),
             "model_dir": "model",
@@ -172,21 +170,6 @@ def is_model_archive(request: JobRequest, name: str) -> bool:
     return request.step == "evaluate" and name == "model" and request.inputs[name].source.endswith(_ARCHIVE)
 
 
-def is_folder(item: Input) -> bool:
-    """Whether the command is to see an input as a folder."""
-    if not item.is_uri:
-        return not Path(item.source).is_file()
-    path = urlsplit(item.source).path
-    return path.endswith("/") or not posixpath.basename(path) or is_pattern(item)
-
-
-def is_pattern(item: Input) -> bool:
-    """Whether an input is a pattern rather than one thing."""
-    if item.source.startswith(("http://", "https://")):
-        return False
-    return any(mark in item.source for mark in "*?[") and (item.is_uri or not Path(item.source).exists())
-
-
 def is_s3(item: Input) -> bool:
     """Whether SageMaker can read an input where it is."""
     return item.source.startswith("s3://")
@@ -194,10 +177,8 @@ def is_s3(item: Input) -> bool:
 
 def within(item: Input) -> str:
     """Where the command sees an input below its channel: a file by its name, a folder as it is."""
-    if is_folder(item):
-        return ""
-    path = urlsplit(item.source).path if item.is_uri else item.source
-    return f"/{posixpath.basename(path)}"
+    name = inputs.within(item.source)
+    return f"/{name}" if name else ""
 
 
 def _channels(request: JobRequest, options: SageMakerJobOptions | None, layout: Layout) -> list[dict[str, Any]]:
@@ -212,14 +193,14 @@ def _channels(request: JobRequest, options: SageMakerJobOptions | None, layout: 
 def _input(request: JobRequest, name: str, item: Input, layout: Layout, mode: str) -> dict[str, Any]:
     if not is_s3(item):
         return _channel(name, layout.data(data_name(item)).uri + "/", mode)
-    if is_pattern(item):
+    if inputs.is_pattern(item.source):
         return _channel(name, manifest(request, layout, name), mode, "ManifestFile")
     return _channel(name, item.source, "File" if is_model_archive(request, name) else mode)
 
 
 def data_name(item: Input) -> str:
     """The name of what is uploaded for an input: its version says what is in it, its basename how a file is called."""
-    name = "" if is_folder(item) else within(item)
+    name = within(item)
     return names.short_digest([item.version or item.source, name], 40)
 
 

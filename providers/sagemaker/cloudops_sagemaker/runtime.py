@@ -8,8 +8,8 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "container"
 #: Files of a job and of a replica.
-JOB_FILES = ("boot.py", "cloudops_masking.py", "cloudops_secret.py", "entry.sh")
-SERVING_FILES = ("cloudops_masking.py", "cloudops_secret.py")
+JOB_FILES = ("boot.py", "cloudops_secret.py", "entry.sh")
+SERVING_FILES = ("cloudops_secret.py",)
 
 
 @functools.cache

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudops.errors import InvalidRequest, NotFound
+from cloudops.store import inputs
 
 from . import jobs
 from .names import JOB_CHANNEL, Layout, Place
@@ -30,7 +29,7 @@ def stage(client: Client, storage: Storage, request: JobRequest, prepared: jobs.
     small = {f"{JOB_CHANNEL}/{name}": body for name, body in job_files(prepared).items()}
     small["lineage.json"] = json.dumps(jobs.lineage_document(request), indent=1).encode()
     for name, item in request.inputs.items():
-        if jobs.is_s3(item) and jobs.is_pattern(item):
+        if jobs.is_s3(item) and inputs.is_pattern(item.source):
             small[f"manifests/{name}.json"] = json.dumps(matching(storage, item)).encode()
     with ThreadPoolExecutor(_PARALLEL) as pool:
         work = [pool.submit(storage.put, folder / name, body) for name, body in small.items()]
@@ -84,34 +83,8 @@ def stage_input(client: Client, storage: Storage, item: Input, layout: Layout, p
     """
     if jobs.is_s3(item):
         return
-    files = local_files(client, item)
+    files = inputs.local_files(item.source, client.root / ".cloudops" / "store")
     if not files:
         text = f"{item.source} has no file, and SageMaker takes no input without one"
         raise InvalidRequest(text, provider="sagemaker").at(*place)
     storage.upload_all(layout.data(jobs.data_name(item)), files)
-
-
-def local_files(client: Client, item: Input) -> dict[str, Path]:
-    """The files of an input that SageMaker cannot read where it is: name in the channel to path here."""
-    from cloudops.store.fetch import fetch
-
-    if item.is_uri:
-        path = fetch(item.source, client.root / ".cloudops" / "store")
-        if path.is_file():
-            return {os.path.basename(jobs.within(item)) or path.name: path}
-        return below(path)
-    path = Path(item.source)
-    if path.is_file():
-        return {path.name: path}
-    if path.is_dir():
-        return below(path)
-    from cloudops.store import globs
-
-    return {name: Path(found) for name, found in globs.matches(item.source)}
-
-
-def below(folder: Path) -> dict[str, Path]:
-    """Every file of a folder of data by its name in it."""
-    from cloudops.store.tree import data_files
-
-    return {entry.name: Path(entry.path) for entry in data_files(folder)}

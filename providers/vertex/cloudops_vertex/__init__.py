@@ -1,1 +1,1 @@
-"""Google Vertex AI for cloudops. So far: the protocol that its offline cloud speaks."""
+"""Vertex AI: custom jobs and what is left of them, through Google's generated clients."""

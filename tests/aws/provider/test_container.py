@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,6 +15,8 @@ from typing import Any
 import pytest
 from cloudops_sagemaker import runtime
 from cloudops_sagemaker.container.boot import END
+
+from cloudops.runtime import masking
 
 SECRET = 'it\'s "$HOME" é'
 
@@ -163,15 +164,8 @@ def test_without_boto3_secrets_say_what_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_a_secret_is_masked_in_however_many_parts_it_comes(parts: list[str], pause: float, tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location(
-        "masking", Path(runtime.__file__).parent / "container" / "cloudops_masking.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with open(tmp_path / "out", "wb") as target:
-        pipe = module.Masked(target.fileno(), ["swordfish", "fisherman", "erased for ever", ""])
+        pipe = masking.Masked(target.fileno(), ["swordfish", "fisherman", "erased for ever", ""])
         for part in parts:
             os.write(pipe.writing, part.encode())
             time.sleep(pause)

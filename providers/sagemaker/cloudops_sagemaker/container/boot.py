@@ -95,7 +95,7 @@ class Boot:
         failure.unlink(missing_ok=True)
         if self._signals:
             return 143
-        masking = importlib.import_module("cloudops_masking")
+        masking = importlib.import_module("cloudops.runtime.masking")
         pipe = masking.Masked(masking.stdout(), secrets.values()) if secrets else None
         streams = {"stdout": pipe.writing, "stderr": pipe.writing} if pipe else {}
         command = [sys.executable, str(_HERE / "boot.py"), str(self._job)]
@@ -167,7 +167,7 @@ class Boot:
     def _mask_failure(self, secrets: dict[str, str]) -> None:
         failure = _ML / "output" / "failure"
         if secrets and failure.is_file():
-            mask = importlib.import_module("cloudops_masking").Mask(secrets.values())
+            mask = importlib.import_module("cloudops.runtime.masking").Mask(secrets.values())
             failure.write_bytes(mask(failure.read_bytes()))
 
 

@@ -48,7 +48,7 @@ def model_fn(model_dir: str) -> Any:
     redirected = None
     try:
         secrets = importlib.import_module("cloudops_secret").bring()
-        redirected = importlib.import_module("cloudops_masking").Redirected(secrets.values())
+        redirected = importlib.import_module("cloudops.runtime.masking").Redirected(secrets.values())
         name = os.environ.get("CLOUDOPS_PREDICTOR")
         os.environ["CLOUDOPS_MODEL_DIR"] = folder = _without_ours(model_dir)
         inference = Inference(Capture(None, 0.0, os.environ.get("CLOUDOPS_MODEL_VERSION", "")))
