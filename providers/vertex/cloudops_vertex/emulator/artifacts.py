@@ -36,7 +36,9 @@ def copy_artifact(site: Site, model: Name, version: str, uri: str) -> None:
         site.buckets.create(target, project=_TENANT)
     for one in found:
         name = one.name[len(prefix) :]
-        site.buckets.put(target, f"{place}/{name}", one.path, content_type=str(one.fields.get("contentType", DEFAULT_TYPE)))
+        site.buckets.put(
+            target, f"{place}/{name}", one.path, content_type=str(one.fields.get("contentType", DEFAULT_TYPE))
+        )
 
 
 def managed(record: Record) -> str:
