@@ -104,9 +104,11 @@ class Contents:
 
     def pick_up_all(self, bucket: str, prefix: str) -> None:
         """Have the records of all objects whose names begin so agree with the tree."""
-        seen = self._files.walk(bucket, prefix)
         with self.lock:
+            if self.records.bucket(bucket) is None:
+                return
             known = self.records.known(bucket, prefix)
+        seen = self._files.walk(bucket, prefix)
         for name in sorted(seen.keys() | known.keys()):
             if not _same(known.get(name), seen.get(name)):
                 self.pick_up(bucket, name)
@@ -116,11 +118,11 @@ class Contents:
         if not can_be_file(name):
             return
         for attempt in range(TRIES):
-            now, seen = time.time_ns(), self._files.look(bucket, name)
             with self.lock:
                 if self.records.bucket(bucket) is None:
                     return
                 known = self.records.object(bucket, name)
+            now, seen = time.time_ns(), self._files.look(bucket, name)
             if self._agree(bucket, name, seen, known):
                 return
             try:
