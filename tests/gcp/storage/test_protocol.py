@@ -146,7 +146,7 @@ def test_metadata_cannot_break_an_answer(server: Server) -> None:
     server.ask("POST", f"{_BOX}/o", {"name": "a", "metadata": metadata})
     reply = server.ask("GET", "/box/a")
     assert reply.headers["x-goog-meta-ok"].encode("latin-1").decode() == "a b: é"
-    assert [name for name in reply.headers if name.startswith("x-goog-meta")] == ["x-goog-meta-ok"]
+    assert [name for name in reply.headers if name.startswith("x-goog-meta-")] == ["x-goog-meta-ok"]
 
 
 def test_a_failed_precondition_has_its_shape(server: Server) -> None:
