@@ -12,9 +12,9 @@ from .faults import fault
 from .iam_credentials import IamCredentials
 from .metadata_server import MetadataServer
 from .resource_manager import ProjectsV1
-from .storage import identify as storage_calls
-from .storage import refusals as storage_refusals
 from .storage.api import StorageApi
+from .storage.identify import identify as storage_call
+from .storage.refusals import refuse as storage_refusal
 from .token_api import TokenApi
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ class Service:
 def services(site: Site) -> Mapping[str, Service]:
     """Services by patterns of host and path."""
     principal = site.tokens.principal
-    storage = Service(
-        StorageApi(site.buckets, site.projects.number, principal), storage_calls.identify, storage_refusals.refuse
-    )
+    storage = Service(StorageApi(site.buckets, site.projects.number, principal), storage_call, storage_refusal)
     tokens = Service(TokenApi(site.tokens))
     return {
         "storage.googleapis.com/*": storage,
