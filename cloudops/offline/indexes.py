@@ -81,7 +81,8 @@ def variables(
     if not credentials:
         bare = {name: _CREDENTIALS.sub("//", value) for name, value in settings.items()}
         settings = {name: value for name, value in bare.items() if not holds_credentials(name, value)}
-    return {**settings, "PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
+    # Requests, which pip is built on, prefers the last one to what pip tells it.
+    return {**settings, **dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(bundle))}
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:

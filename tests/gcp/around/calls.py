@@ -31,11 +31,12 @@ def rest(site: Site, package: str, verb: str, url: str, body: Any = None) -> Any
     parts = urlsplit(url)
     matched = routes.match(verb, parts.path, package)
     assert matched is not None, url
-    request = requests.read(matched, parse_qs(parts.query), json.dumps(body).encode() if body is not None else b"")
+    query = parse_qs(parts.query)
+    request = requests.read(matched, query, json.dumps(body).encode() if body is not None else b"")
     behaviour.check_required(request)
     method = matched.route.method
     function = handler(method)
     assert function is not None, method.full_name
     answer = function(Call(site, method, "me@example.com"), request)
     assert answer.DESCRIPTOR is method.output_type
-    return requests.write(answer)
+    return requests.write(answer, numbers=requests.enums_as_numbers(query))

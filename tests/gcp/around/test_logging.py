@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,25 @@ def test_what_cannot_be_written_is_refused(site: Site, body: Any, text: str) -> 
         write(site, **body, entries=[{"textPayload": "x"}])
     assert caught.value.code == "INVALID_ARGUMENT"
     assert len(listed(site)["entries"]) == 26
+
+
+def test_what_can_be_written_is_where_the_client_wants_that(site: Site) -> None:
+    body = {"logName": f"projects/{PROJECT}/logs/l", "resource": {"type": "global"}}
+    entries = [{"textPayload": "good"}, {"textPayload": "bad", "logName": "x"}, {"textPayload": "x" * 300_000}]
+    for partial, expected in ((False, []), (True, ["good"])):
+        with pytest.raises(ServiceError, match="Invalid log name") as caught:
+            write(site, **body, entries=entries, partialSuccess=partial)
+        errors = caught.value.details[0]["logEntryErrors"]
+        assert [(number, one["code"]) for number, one in errors.items()] == [("1", 3), ("2", 3)]
+        assert errors["2"]["message"] == "Log entry with size 293.0K exceeds maximum size of 256.0K"
+        assert texts(listed(site, filter="log_id(l)")) == expected
+
+
+def test_lines_that_no_message_can_hold_are_listed(site: Site) -> None:
+    lines = [(2000.0, "INFO", "half \ud83d"), (2001.0, "INFO", {"key\udc80": ["\udc80", 1, None, math.nan]})]
+    site.entries.add(PROJECT, "odd", "global", {}, lines)
+    found = listed(site, filter="log_id(odd)")["entries"]
+    assert (found[0]["textPayload"], found[1]["jsonPayload"]) == ("half ?", {"key?": ["?", 1, None, "nan"]})
 
 
 def test_nothing_is_written_by_a_dry_run(site: Site) -> None:

@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import google.api_core.exceptions
 import pytest
+import requests
+import requests.adapters
 from cloudops_vertex.emulator import resource_manager
 from cloudops_vertex.emulator.projects import Projects, number_of
 from cloudops_vertex.emulator.protocol.errors import ServiceError
 from cloudops_vertex.emulator.site import Site
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import resourcemanager_v3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,3 +98,37 @@ def test_numbers_follow_from_ids(project: str) -> None:
     assert again.id(number) is None
     again.load(projects.dump())
     assert again.id(number) == project
+
+
+class Adapter(requests.adapters.BaseAdapter):
+    """Ends the connections of a session at a site."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self._site = site
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        body = json.loads(request.body) if request.body else None
+        made = requests.Response()
+        made.status_code, made.request = 200, request
+        try:
+            found = rest(self._site, RESOURCES, str(request.method), str(request.url), body)
+        except ServiceError as error:
+            made.status_code, found = error.status, error.body()
+        made._content = json.dumps(found).encode()
+        return made
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_google_s_own_client_understands_the_answers(site: Site) -> None:
+    client: Any = resourcemanager_v3.ProjectsClient(credentials=AnonymousCredentials(), transport="rest")
+    client.transport._session.mount("https://", Adapter(site))
+    found = client.get_project(name=f"projects/{PROJECT}")
+    assert (found.project_id, found.state.name) == (PROJECT, "ACTIVE")
+    assert client.test_iam_permissions(resource=found.name, permissions=["a.b.c"]).permissions == ["a.b.c"]
+    assert client.get_iam_policy(resource=found.name).bindings[0].role == "roles/owner"
+    assert [one.name for one in client.search_projects()] == [found.name]
+    with pytest.raises(google.api_core.exceptions.Forbidden, match="does not have permission"):
+        client.get_project(name="projects/1")

@@ -94,9 +94,7 @@ def test_a_model_is_served(cloud: Cloud) -> None:
 def test_a_body_goes_raw(cloud: Cloud) -> None:
     where = endpoint(cloud)
     deploy(cloud, where, upload(cloud))
-    raw = cloud.send(
-        "POST", f"/v1/{where}:rawPredict", json.dumps({"httpBody": {"data": "YWJj", "contentType": "text/x"}}).encode()
-    )
+    raw = cloud.send("POST", f"/v1/{where}:rawPredict", b"abc", kind="text/x")
     assert (raw.data, raw.headers["Content-Type"]) == (b"cba", "text/x")
     code, _, answer = cloud.grpc(
         "google.cloud.aiplatform.v1.PredictionService.RawPredict",

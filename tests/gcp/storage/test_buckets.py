@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,13 +134,30 @@ def test_names_that_cannot_be_files_are_objects(buckets: Buckets, name: str) -> 
 
 
 @pytest.mark.parametrize("order", [("a", "a/b"), ("a/b", "a")])
-def test_of_an_object_and_a_folder_of_its_name_the_folder_is_seen(buckets: Buckets, order: tuple[str, str]) -> None:
+@pytest.mark.parametrize("how", ["api", "process"])
+def test_of_an_object_and_a_folder_of_its_name_the_folder_is_seen(
+    buckets: Buckets, order: tuple[str, str], how: str
+) -> None:
     made = [buckets.put("box", name, name.encode()) for name in order]
     assert (buckets.tree / "box/a/b").read_bytes() == b"a/b"
     assert {name: buckets.read("box", name) for name in _names(buckets)} == {"a": b"a", "a/b": b"a/b"}
     assert [buckets.get("box", one.name).generation for one in made] == [one.generation for one in made]
-    buckets.delete("box", "a/b")
+    if how == "api":
+        buckets.delete("box", "a/b")
+    else:
+        shutil.rmtree(buckets.tree / "box/a")
+        buckets.list("box")
     assert (buckets.tree / "box/a").read_bytes() == buckets.read("box", "a") == b"a"
+
+
+def test_an_empty_object_that_was_hidden_is_a_file_of_its_own(buckets: Buckets) -> None:
+    buckets.put("box", "a/", b"")
+    for name in ("a", "other//"):
+        buckets.put("box", name, b"")
+    (buckets.tree / "box/a").rmdir()
+    assert _names(buckets) == ["a", "other//"]
+    (buckets.tree / "box/a").write_bytes(b"now it has some")
+    assert buckets.read("box", "other//") == b""
 
 
 def test_a_file_takes_the_place_of_an_object_that_was_hidden(buckets: Buckets) -> None:

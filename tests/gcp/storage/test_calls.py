@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from cloudops_vertex.emulator.storage import Buckets, StorageApi, identify, refuse, subjects
+from cloudops_vertex.emulator.storage import Buckets, StorageApi, identify, refuse, routes, service, subjects
 
 from cloudops.offline.clock import Clock
 from cloudops.offline.faults import ANSWERS, FaultKind
@@ -59,6 +59,13 @@ def test_a_request_is_identified(method: str, target: str, operation: str, resou
 def test_a_bucket_in_the_host_is_found() -> None:
     environ = _environ("GET", "/a/b", host="box.storage.googleapis.com:443")
     assert identify(environ) == ("storage:objects.get", "box/a/b")
+
+
+def test_every_operation_is_answered_or_said_to_be_left_out() -> None:
+    left_out = {operation for _, operation, _ in routes._OTHERS}
+    answered = {operation for operation, _ in service._HANDLERS}
+    assert set(routes.operations()) == left_out | answered | {"batch"}
+    assert not left_out & answered
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import os
 import threading
 from collections.abc import Callable
@@ -113,6 +114,14 @@ def test_uploads_in_chunks(server: Server, bucket: Any, tmp_path: Path, size: in
     with blob.open("wb", chunk_size=256 << 10) as writer:
         writer.write(data[::-1])
     assert server.buckets.read("box", "file") == data[::-1]
+
+
+def test_compressed_content_is_left_as_it_is_stored(bucket: Any) -> None:
+    blob = bucket.blob("a.gz")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(gzip.compress(b"hello" * 100), content_type="text/plain")
+    assert blob.download_as_bytes() == b"hello" * 100
+    assert blob.download_as_bytes(raw_download=True)[:2] == b"\x1f\x8b"
 
 
 def test_files_are_written_and_read_like_files(bucket: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from .serving import Reply, Server
+from .serving import TOKEN, Reply, Server
 
 _BOX = "/storage/v1/b/box"
 _UPLOAD = "/upload/storage/v1/b/box/o"
@@ -99,6 +100,8 @@ def test_a_download_tells_of_the_object(server: Server) -> None:
         ("PATCH", f"{_BOX}/o/x/acl/allUsers", {}, (501, "notImplemented", None)),
         ("GET", "/storage/v1/nothing", b"", (404, "notFound", "Not Found")),
         ("PATCH", _BOX, {"futureSetting": {"on": True}}, (501, "notImplemented", None)),
+        ("POST", "/storage/v1/b?project=demo", {"name": "new-box", "location": "mars"}, (400, "invalid", None)),
+        ("PATCH", _BOX, {"storageClass": "WARM"}, (400, "invalid", "The specified storage class is not valid.")),
         ("PATCH", _BOX, {"location": "EU"}, (400, "invalid", "The location of a bucket cannot be changed.")),
     ],
 )
@@ -184,6 +187,32 @@ def test_chunks_are_kept_in_whole_units(server: Server) -> None:
     reply = server.ask("PUT", path, data[100_000:], {"Content-Range": "bytes 100000-599999/600000"})
     assert reply.status == 200
     assert server.buckets.read("box", "r") == data
+
+
+def _half(server: Server, method: str, path: str, data: bytes, *headers: str) -> None:
+    """Send half of a request's body, and end."""
+    own = [f"Authorization: Bearer {TOKEN}", f"Content-Length: {2 * len(data)}", *headers]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall("\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *own, "", ""]).encode() + data)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1000):
+            pass
+
+
+def test_what_came_of_a_chunk_is_kept(server: Server) -> None:
+    path, data = _begin(server), os.urandom(600_000)
+    _half(server, "PUT", path, data[:300_000], "Content-Range: bytes 0-599999/600000")
+    there = server.ask("PUT", path, headers={"Content-Range": "bytes */600000"})
+    assert there.headers["range"] == "bytes=0-299999"
+    reply = server.ask("PUT", path, data[300_000:], {"Content-Range": "bytes 300000-599999/600000"})
+    assert reply.status == 200
+    assert server.buckets.read("box", "r") == data
+
+
+def test_half_an_object_is_none(server: Server) -> None:
+    _half(server, "POST", f"{_UPLOAD}?uploadType=media&name=a", b"x" * 1000)
+    _half(server, "PUT", "/box/a", b"x" * 1000)
+    assert server.buckets.list("box") == []
 
 
 def test_chunks_that_do_not_fit_are_refused(server: Server) -> None:

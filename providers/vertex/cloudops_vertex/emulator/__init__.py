@@ -28,6 +28,8 @@ _OPERATIONS = (
     "predictions",
     "logging_service",
     "monitoring_service",
+    "metric_descriptors",
+    "metric_writing",
     "resource_manager",
 )
 

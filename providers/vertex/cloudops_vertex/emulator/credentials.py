@@ -100,11 +100,6 @@ def keys(key_id: str, email: str) -> list[Key]:
     return [key for key in of_account if key.id == key_id] or of_account
 
 
-def exists(email: str) -> bool:
-    """Whether an account has a key that :func:`write` was asked for in this process."""
-    return bool(keys("", email))
-
-
 def _make(path: Path) -> None:
     import hashlib
 

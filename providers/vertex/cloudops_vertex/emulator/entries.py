@@ -9,6 +9,7 @@ import bisect
 import heapq
 import itertools
 import json
+import math
 import threading
 import time as _time
 from collections import deque
@@ -131,13 +132,15 @@ class Entries:
             log_name: id of the log, not quoted.
             resource_type: such as ``ml_job``.
             resource_labels: of the resource.
-            lines: time (epoch seconds), a name of :data:`SEVERITIES`, and a text or a JSON object.
+            lines: time (epoch seconds), a name of :data:`SEVERITIES`, and a text or a JSON object; what a message
+                cannot hold (half a character, NaN) is replaced by a text.
             labels: of every entry.
         """
         origin = Origin(project, log_name, resource_type, tuple(sorted(resource_labels.items())))
         received, shared = int(self._now() * 1e9), dict(labels or {})
         with self._lock:
             for at, severity, payload in lines:
+                payload = _writable(payload)
                 text, data = (payload, None) if isinstance(payload, str) else (None, payload)
                 made = Entry(
                     origin, round(at * 1e6) * 1000, self._id(), SEVERITIES[severity], text, data, shared, received
@@ -315,3 +318,14 @@ def parse_log_name(name: str) -> tuple[str, str] | None:
 
 def _position(entry: Entry) -> Position:
     return entry.position
+
+
+def _writable(value: Any) -> Any:
+    """A value of JSON without halves of characters, and numbers that are none, which messages cannot hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_writable(name): _writable(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

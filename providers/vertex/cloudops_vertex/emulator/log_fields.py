@@ -29,8 +29,9 @@ class Field:
     """A field of entries.
 
     Args:
-        kind: ``string``, ``number``, ``bool``, ``time``, ``severity``, ``any`` (a value of JSON) or ``message``.
-        value: of an entry; times in nanoseconds, durations in seconds.
+        kind: ``string``, ``number``, ``bool``, ``time``, ``duration``, ``severity``, ``any`` (a value of JSON) or
+            ``message``.
+        value: of an entry; times in nanoseconds, durations as ``1.5s``.
         name: as the API has it.
     """
 

@@ -14,13 +14,16 @@ from . import paging
 from .entries import Entry, Origin, parse_log_name
 from .log_filter import LogFilter
 from .methods import Call, implements
-from .protocol.errors import ServiceError
+from .protocol.errors import CODES, ServiceError
 from .protocol.pool import message
 from .protocol.requests import write as to_json
 
 #: Entries of a page: without a size, and at most (google/logging/v2/logging.proto).
 _PAGE, _LARGEST = 50, 1000
-#: Ids of logs (the same).
+#: Bytes of an entry, at most (Cloud Logging's limits).
+_ENTRY = 256 << 10
+_ERRORS = "type.googleapis.com/google.logging.v2.WriteLogEntriesPartialErrors"
+#: Ids of logs (google/logging/v2/logging.proto).
 _LOG_ID = re.compile(r"[A-Za-z0-9/_.\-]{1,512}")
 #: A project, with or without one of its views that hold all of its entries.
 _RESOURCE = re.compile(r"projects/([^/]+)(?:/locations/global/buckets/_Default/views/(?:_Default|_AllLogs))?")
@@ -54,10 +57,22 @@ def list_log_entries(call: Call, request: Any) -> Any:
 
 @implements("LoggingServiceV2.WriteLogEntries")
 def write_log_entries(call: Call, request: Any) -> Any:
-    """Add entries, all or none of them."""
-    made = [_entry(call, request, entry, number) for number, entry in enumerate(request.entries)]
-    if not request.dry_run:
+    """Add entries: all or none of them, or those that can be added where the client wants that.
+
+    Raises:
+        ServiceError: INVALID_ARGUMENT: one of them cannot be added; the details say of each why.
+    """
+    made, errors = [], {}
+    for number, entry in enumerate(request.entries):
+        try:
+            made.append(_entry(call, request, entry, number))
+        except ServiceError as error:
+            errors[str(number)] = {"code": CODES[error.code][1], "message": error.message}
+    if not request.dry_run and (request.partial_success or not errors):
         call.site.entries.write(made)
+    if errors:
+        first = next(iter(errors.values()))
+        raise ServiceError("INVALID_ARGUMENT", str(first["message"]), [{"@type": _ERRORS, "logEntryErrors": errors}])
     return call.answer()
 
 
@@ -105,7 +120,7 @@ def _entry(call: Call, request: Any, entry: Any, number: int) -> Entry:
     """The entry that a client wants to be written.
 
     Raises:
-        ServiceError: INVALID_ARGUMENT: it has no log or no resource, or a payload that is not emulated.
+        ServiceError: INVALID_ARGUMENT: it has no log or no resource, is too long, or its payload is not emulated.
     """
     name = entry.log_name or request.log_name
     if not name:
@@ -114,6 +129,9 @@ def _entry(call: Call, request: Any, entry: Any, number: int) -> Entry:
     resource = entry.resource if entry.resource.type else request.resource
     if not resource.type:
         raise ServiceError("INVALID_ARGUMENT", f"resource is not set in the request, nor in entries[{number}]")
+    if entry.ByteSize() > _ENTRY:
+        text = f"Log entry with size {entry.ByteSize() / 1024:.1f}K exceeds maximum size of {_ENTRY / 1024:.1f}K"
+        raise ServiceError("INVALID_ARGUMENT", text)
     if entry.WhichOneof("payload") == "proto_payload":
         text = f"entries[{number}].proto_payload: payloads of protocol buffers are not emulated by the offline cloud"
         raise ServiceError("INVALID_ARGUMENT", text)

@@ -57,7 +57,21 @@ def _operation(verb: str, path: str) -> routes.Matched | None:
 def read(environ: WSGIEnvironment, found: routes.Matched) -> Any:
     """The request's message. Raises ServiceError."""
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    return requests.read(found, query, environ["wsgi.input"].read())
+    data, raw = environ["wsgi.input"].read(), _raw_field(found)
+    if not raw:
+        return requests.read(found, query, data)
+    # A body of any kind is the message's HttpBody as it is.
+    request: Any = requests.read(found, query, b"")
+    body = getattr(request, raw)
+    body.data, body.content_type = data, str(environ.get("CONTENT_TYPE", ""))
+    return request
+
+
+def _raw_field(found: routes.Matched) -> str:
+    """The field of a method's request that is an HttpBody; empty where none is."""
+    fields = found.route.method.input_type.fields if found.route.body else ()
+    kinds = {field.message_type.full_name: field.name for field in fields if field.message_type is not None}
+    return kinds.get("google.api.HttpBody", "")
 
 
 def write(environ: WSGIEnvironment, answer: Any, start_response: StartResponse) -> Iterable[bytes]:

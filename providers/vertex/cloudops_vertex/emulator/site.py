@@ -86,7 +86,9 @@ class Site:
             if identity not in self._listeners:
                 server = MetadataServer(self.tokens, self.projects, Identity(*identity))
                 self._listeners[identity] = MetadataListener(server)
-            return {**self.surroundings.network, **self._listeners[identity].variables()}
+            # An empty folder: nothing of the user's own configuration is to be seen.
+            configuration = {"CLOUDSDK_CONFIG": str(self.folder / "gcloud")}
+            return {**self.surroundings.network, **self._listeners[identity].variables(), **configuration}
 
     def may(self, permission: str) -> bool:
         """Whether callers have a permission."""

@@ -16,6 +16,20 @@ VERSIONS = ("v1", "v1beta1")
 _PACKAGE = "google.cloud.aiplatform"
 #: The package of each API, whose services have names of their own and paths that could be another's.
 PACKAGES = (_PACKAGE, "google.logging.v2", "google.monitoring.v3", "google.cloud.resourcemanager.v3")
+_HOSTS = {
+    "logging.googleapis.com": "google.logging.v2",
+    "monitoring.googleapis.com": "google.monitoring.v3",
+    "cloudresourcemanager.googleapis.com": "google.cloud.resourcemanager.v3",
+}
+
+
+def package_of(host: str) -> str | None:
+    """Which of :data:`PACKAGES` a host answers for; None for that of another API."""
+    if host == "aiplatform.googleapis.com" or host.endswith(
+        ("-aiplatform.googleapis.com", ".aiplatform.googleapis.com")
+    ):
+        return _PACKAGE
+    return _HOSTS.get(host)
 
 
 @functools.cache

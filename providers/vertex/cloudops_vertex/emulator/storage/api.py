@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import batch, json_buckets, json_objects, uploads, xml_multipart, xml_objects
 from .answer import Answer, of_error
 from .buckets import Buckets
-from .errors import NotEmulated, StorageError
+from .errors import NotEmulated, NotFound, StorageError
 from .parts import Multiparts
 from .refusals import unauthorized
 from .request import Request
@@ -64,8 +64,7 @@ class StorageApi:
             return batch.answered(request, self._alone)
         found = handler(route.operation, route.form)
         if found is None:
-            known = "Not Found" if not route.operation else "Method Not Allowed"
-            raise StorageError(known, status=404 if not route.operation else 405, reason="notFound", code="NotFound")
+            raise NotFound("Not Found", "NotFound")
         return found(self._service, request)
 
     def _check_caller(self, request: Request) -> None:

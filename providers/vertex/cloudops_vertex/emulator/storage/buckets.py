@@ -25,7 +25,7 @@ from .leases import being_written
 from .names import can_be_file, check_bucket, check_object, is_folder
 from .records import Known, Records
 from .things import DEFAULT_TYPE, FOLDER, Bucket, Object, Stamp
-from .tree import Seen, Tree
+from .tree import Seen, Tree, parents
 
 if TYPE_CHECKING:
     from cloudops.offline.clock import Clock
@@ -467,6 +467,7 @@ class Buckets:
         if seen is None:
             self._records.drop_object(bucket, name)
             self._drop_bytes(known)
+            self._show_hidden(bucket, name)
             return
         settled = not seen.is_file or now - seen.stamp.mtime > _TICK
         as_known = known is not None and (known.size, known.crc32c) == (found.size, found.crc32c)
@@ -545,15 +546,25 @@ class Buckets:
         """Remove an object; what its folders had hidden is seen again."""
         with self._records.together():
             self._records.drop_object(found.bucket, found.name)
-            freed = self._files.remove(found.bucket, found.name) if found.visible else []
-            for name in freed:
-                hidden = self._records.object(found.bucket, name)
-                if hidden is not None and hidden.path != self._records.nothing:
-                    self._show(hidden)
+            if found.visible:
+                self._files.remove(found.bucket, found.name)
+                self._show_hidden(found.bucket, found.name)
         self._drop_bytes(found)
 
+    def _show_hidden(self, bucket: str, name: str) -> None:
+        """Have objects be seen that were hidden by the folders of one that is gone."""
+        for parent in parents(f"{name}x" if is_folder(name) else name):
+            hidden = self._records.object(bucket, parent)
+            if hidden is not None and not hidden.visible and self._files.blocker(bucket, f"{parent}/x") is None:
+                self._show(hidden)
+
     def _show(self, hidden: Object) -> None:
-        stamp = self._files.place(hidden.path, hidden.bucket, hidden.name)
+        with self.receiving() as path:
+            source = hidden.path
+            if source == self._records.nothing:
+                source = path
+                source.touch()
+            stamp = self._files.place(source, hidden.bucket, hidden.name)
         if stamp is not None:
             path = self._files.path(hidden.bucket, hidden.name)
             self._records.save_object(replace(hidden, path=path, visible=True, stamp=stamp))

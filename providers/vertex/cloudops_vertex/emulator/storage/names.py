@@ -8,8 +8,8 @@ from .errors import Invalid, Required
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
-#: Longest name of a file, in bytes, and longest path in a bucket for which the systems' own limits leave room.
-_SEGMENT, _PATH = 255, 3000
+#: Longest name of a file, in bytes.
+_SEGMENT = 255
 
 
 def check_bucket(name: str) -> None:
@@ -51,8 +51,5 @@ def is_folder(name: str) -> bool:
 def can_be_file(name: str) -> bool:
     """Whether an object of that name can be a file, or a folder, in a tree of folders."""
     segments = name.removesuffix("/").split("/")
-    return (
-        "\0" not in name
-        and len(name.encode()) <= _PATH
-        and all(part not in ("", ".", "..") and len(part.encode()) <= _SEGMENT for part in segments)
-    )
+    fit = all(part not in ("", ".", "..") and len(part.encode()) <= _SEGMENT for part in segments)
+    return fit and "\0" not in name

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote
 
+from .digests import PIECE
 from .errors import Invalid, NotEmulated, StorageError
 from .routes import Route, find
 
@@ -137,23 +138,33 @@ class Limited(io.RawIOBase):
 
     Args:
         source: the stream.
-        size: how many bytes of it are left.
+        size: how many bytes of it are left; None where it ends by itself.
         head: what comes before them.
     """
 
-    def __init__(self, source: BinaryIO, size: int, head: bytes = b"") -> None:
-        self._source, self._left, self._head = source, size, head
+    def __init__(self, source: BinaryIO, size: int | None, head: bytes = b"") -> None:
+        self._source, self._head = source, head
+        #: How many bytes are still to come.
+        self.left = size
 
     def readable(self) -> bool:
         """It is."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next ``size`` bytes, fewer only at the end; all that is left where it is negative."""
-        size = self._left + len(self._head) if size < 0 else size
+        """The next ``size`` bytes, fewer only at the end; all that is left where it is negative.
+
+        Raises:
+            ConnectionError: the client has ended in the midst of the body.
+        """
+        if size < 0:
+            return b"".join(iter(lambda: self.read(PIECE), b""))
         head, self._head = self._head[:size], self._head[size:]
-        rest = self._source.read(min(size - len(head), self._left)) if size > len(head) and self._left else b""
-        self._left -= len(rest)
+        wanted = size - len(head) if self.left is None else min(size - len(head), self.left)
+        rest = self._source.read(wanted) if wanted else b""
+        if wanted and not rest and not head and self.left is not None:
+            raise ConnectionError("the client ended in the midst of a request's body")
+        self.left = None if self.left is None else self.left - len(rest)
         return head + rest if head else rest
 
 
@@ -161,8 +172,7 @@ def peek(environ: WSGIEnvironment, size: int) -> bytes:
     """The first bytes of the body, which are put back."""
     stream = body_of(environ)
     head = stream.read(size)
-    left = (1 << 62) if environ.get("wsgi.input_terminated") else stream._left  # type: ignore[attr-defined]
-    environ["wsgi.input"] = Limited(stream, left, head)
+    environ["wsgi.input"] = Limited(stream, stream.left if isinstance(stream, Limited) else None, head)
     return head
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,9 @@ from .things import Bucket, Object, etag
 
 _MULTI_REGIONS = frozenset({"US", "EU", "ASIA"})
 _DUAL_REGIONS = frozenset({"NAM4", "EUR4", "EUR5", "EUR7", "EUR8", "ASIA1"})
+_REGION = re.compile(r"[A-Z]+-[A-Z]+\d+")
 _DEFAULT_CLASS = "STANDARD"
+_CLASSES = frozenset({"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL"})
 _SOFT_DELETE = {"retentionDurationSeconds": "604800"}
 
 #: Settings of buckets that change nothing here, and are shown as they were set.
@@ -188,10 +191,15 @@ def bucket_settings(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
     _check(body, _BUCKET_SETTINGS, _BUCKET_OUTPUT, _BUCKET_LEFT_OUT)
     given = {key: value for key, value in body.items() if key in _BUCKET_SETTINGS}
     merged = _merged(before, given)
+    _check_class(merged)
     location = given.get("location", before.get("location"))
     if "location" in before and str(location).upper() != before["location"]:
         raise Invalid("The location of a bucket cannot be changed.", "location")
-    return {**merged, "location": str(merged.get("location") or "US").upper()}
+    location = str(merged.get("location") or "US").upper()
+    if location not in _MULTI_REGIONS | _DUAL_REGIONS and not _REGION.fullmatch(location):
+        text = "The specified location constraint is not valid."
+        raise Invalid(text, "location", code="InvalidLocationConstraint")
+    return {**merged, "location": location}
 
 
 def object_fields(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,10 +214,17 @@ def object_fields(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[st
     for key in _OBJECT_FIELDS - {"metadata"}:
         if not isinstance(merged.get(key, ""), str):
             raise Invalid(f"Invalid value for {key}: expected a string.", key)
+    _check_class(merged)
     metadata = merged.get("metadata", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Invalid("Invalid value for metadata: expected strings.", "metadata")
     return merged
+
+
+def _check_class(settings: Mapping[str, Any]) -> None:
+    if settings.get("storageClass", _DEFAULT_CLASS) not in _CLASSES:
+        text = "The specified storage class is not valid."
+        raise Invalid(text, "storageClass", code="InvalidStorageClass")
 
 
 def _check(body: Mapping[str, Any], kept: frozenset[str], output: frozenset[str], left_out: Mapping[str, str]) -> None:

@@ -107,19 +107,20 @@ class Tree:
             return True
         return False
 
-    def remove(self, bucket: str, name: str) -> list[str]:
-        """Take an object away, and the folders that it implied; returns the paths of those folders."""
+    def remove(self, bucket: str, name: str) -> None:
+        """Take an object away, and the folders that it implied."""
         if is_folder(name):
             path = name.removesuffix("/")
             with contextlib.suppress(OSError):
                 self._imply(bucket, path, self.path(bucket, path).lstat().st_ino)
-            return self._prune(bucket, path)
-        self.path(bucket, name).unlink(missing_ok=True)
-        return self._prune(bucket, name.rpartition("/")[0])
+            self._prune(bucket, path)
+        else:
+            self.path(bucket, name).unlink(missing_ok=True)
+            self._prune(bucket, name.rpartition("/")[0])
 
     def blocker(self, bucket: str, name: str) -> str | None:
         """The name of the first file that is where a folder has to be for an object of that name."""
-        for parent in _parents(name):
+        for parent in parents(name):
             try:
                 mode = os.lstat(self.path(bucket, parent)).st_mode
             except OSError:
@@ -141,7 +142,7 @@ class Tree:
 
     def _reachable(self, bucket: str, name: str) -> bool:
         """Whether all folders on the way are folders, and not links that lead out of the tree."""
-        for parent in _parents(name):
+        for parent in parents(name):
             try:
                 mode = os.lstat(os.path.join(self._root, bucket, parent)).st_mode
             except OSError:
@@ -152,7 +153,7 @@ class Tree:
 
     def _make_folders(self, bucket: str, name: str) -> None:
         (self._root / bucket).mkdir(exist_ok=True)
-        for parent in _parents(name):
+        for parent in parents(name):
             path = self.path(bucket, parent)
             try:
                 path.mkdir()
@@ -160,19 +161,16 @@ class Tree:
                 continue  # it is there, or what stands in the way shows itself when the file comes
             self._imply(bucket, parent, path.lstat().st_ino)
 
-    def _prune(self, bucket: str, path: str) -> list[str]:
-        gone = []
+    def _prune(self, bucket: str, path: str) -> None:
         while path and (bucket, path) in self._implied:
             try:
                 self.path(bucket, path).rmdir()
             except FileNotFoundError:
                 pass
             except OSError:
-                break
+                return
             self._imply(bucket, path, None)
-            gone.append(path)
             path = path.rpartition("/")[0]
-        return gone
 
     def _imply(self, bucket: str, path: str, inode: int | None) -> None:
         if inode is not None:
@@ -201,7 +199,7 @@ def _entries(root: Path, folder: str, prefix: str) -> Iterator[tuple[str, str, o
                 continue  # it went away, or no object can be named so
 
 
-def _parents(name: str) -> Iterator[str]:
+def parents(name: str) -> Iterator[str]:
     """The paths of the folders on the way to an object."""
     end = name.find("/")
     while 0 < end < len(name) - 1:
