@@ -170,6 +170,13 @@ def test_of_two_jobs_of_one_name_the_claimed_one_counts(google: Google, tmp_path
     assert VertexTrainer(FakeClient(google)).status(ref).details["name"] == second["name"]
 
 
+def test_both_of_two_jobs_of_one_name_are_deleted(google: Google, tmp_path: Path) -> None:
+    client = submit(google, tmp_path)
+    client.fake.create(next(iter(google.jobs.values())))
+    VertexTrainer(FakeClient(google)).delete(client.ref("jobs", NAME))
+    assert google.jobs == {}
+
+
 def test_finding_is_one_call(google: Google, tmp_path: Path) -> None:
     submit(google, tmp_path)
     trainer = VertexTrainer(FakeClient(google))
