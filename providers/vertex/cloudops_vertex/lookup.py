@@ -74,7 +74,7 @@ class Lookup:
     def of_intent(self, name: str) -> Mapping[int, Job]:
         """The jobs of one intent by the number of the try."""
         pattern, found = names.tries(name), {}
-        for job in self.listed(f'labels.{names.BASE}="{names.label(names.base_of(name))}"', f"{_FIELDS},job_spec"):
+        for job in self.listed(f'labels.{names.BASE}="{names.label(names.base_of(name))}"', _FIELDS):
             if match := pattern.fullmatch(job["labels"][names.NAME]):
                 found[int(match[1] or 1)] = job
         return dict(sorted(found.items()))
