@@ -23,6 +23,7 @@ _OPERATIONS = (
     "records",
     "custom_jobs",
     "batch_prediction_jobs",
+    "persistent_resources",
     "models",
     "endpoints",
     "deployments",

@@ -204,15 +204,15 @@ class BatchJob:
 
     def _answered(self, body: bytes, count: int) -> tuple[list[Any], str]:
         """The predictions; or none, and why."""
-        begun, attempt, status, data = time.monotonic(), 0, 0, b""
-        for attempt in range(_RETRIES + 1):
+        begun, retries = time.monotonic(), 0
+        status, data = self._once(body)
+        while status >= 500 and retries < _RETRIES and not self._stop.is_set():
+            retries += 1
             status, data = self._once(body)
-            if 200 <= status < 300:
-                return _predictions(data, count)
-            if status < 500 or self._stop.is_set():
-                break
+        if 200 <= status < 300:
+            return _predictions(data, count)
         told = data.decode("utf-8", "replace")[:_MESSAGE]
-        told = f"Non-OK result {status} ({told}) from server, retry={attempt}, elapsed={time.monotonic() - begun:.2f}s."
+        told = f"Non-OK result {status} ({told}) from server, retry={retries}, elapsed={time.monotonic() - begun:.2f}s."
         return [], f"Post request fails. Cannot get predictions. Error: Exceeded retries: {told}"
 
     def _once(self, body: bytes) -> tuple[int, bytes]:
