@@ -220,7 +220,7 @@ class BigQuery:
         told = {"kind": "bigquery#tableDataList", "totalRows": str(len(table.rows)), **more}
         return _tagged({**told, **({"rows": shown} if shown else {})})
 
-    def _tabledata_insertAll(  # noqa: N802 - the operation's name
+    def _tabledata_insertAll(
         self, found: Asked, request: Request, project: str, environ: WSGIEnvironment
     ) -> Mapping[str, Any]:
         table, given = self._warehouse.table(project, found.dataset, found.table, found.shown), _body(environ)

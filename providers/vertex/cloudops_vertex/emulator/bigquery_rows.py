@@ -80,7 +80,7 @@ def taken(row: Any, fields: Schema, *, ignore: bool = False, where: str = "") ->
     unknown = [name for name in given if name not in known]
     if unknown and not ignore:
         raise BadValue(f"{where}{unknown[0]}", f"no such field: {where}{unknown[0]}.")
-    found = {}
+    found: dict[str, Any] = {}
     for name, field in known.items():
         value, place = given.get(name), f"{where}{field['name']}"
         if field["mode"] == "REPEATED":

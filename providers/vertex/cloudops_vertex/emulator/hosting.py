@@ -10,12 +10,12 @@ import traceback
 from typing import TYPE_CHECKING
 
 from cloudops.engine.folders import remove
-from cloudops.engine.process import descendants
 from cloudops.offline.machines.tails import LogTail
 
 from .hosted import Hosted
 from .metric_types import ENDPOINT
 from .serving_metrics import Told
+from .usage import used
 
 if TYPE_CHECKING:
     from cloudops.offline.machines.fleets import Fleet
@@ -110,7 +110,7 @@ class Attendant:
         for replica in fleet.replicas():
             if replica.phase != "ready" or replica.pid is None or served is None:
                 continue
-            seconds, memory = _used(replica.pid)
+            seconds, memory = used(replica.pid)
             before = self._used.get(replica.id)
             self._used[replica.id] = (now, seconds)
             if before is not None and now > before[0] and seconds >= before[1]:
@@ -134,16 +134,3 @@ class Attendant:
             wanted = min(max(wanted, low), high)
             if wanted != fleet.desired:
                 fleet.scale(wanted)
-
-
-def _used(pid: int) -> tuple[float, int]:
-    """Seconds of processors that the processes below ``pid`` have used, and bytes of memory that they have."""
-    import psutil
-
-    seconds, resident = 0.0, 0
-    for process in descendants(pid):
-        with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            seconds += times.user + times.system
-            resident += process.memory_info().rss
-    return seconds, resident

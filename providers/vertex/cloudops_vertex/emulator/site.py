@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cloudops.offline.machines.addresses import Addresses
 
-from .entries import Entries
 from .bigquery_store import Warehouse
+from .entries import Entries
 from .hosting import Attendant
 from .metadata_server import Identity, MetadataListener, MetadataServer
 from .operations import Operations
