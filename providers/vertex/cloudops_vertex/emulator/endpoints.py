@@ -22,7 +22,12 @@ KIND = Kind(
     ids=re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"),
     missing="Endpoint {name} is not found.",
 )
-_NOT_EMULATED = ("private_service_connect_config", "enable_private_service_connect", "gen_ai_advanced_features_config")
+_NOT_EMULATED = (
+    "network",
+    "private_service_connect_config",
+    "enable_private_service_connect",
+    "gen_ai_advanced_features_config",
+)
 
 
 @implements("EndpointService.CreateEndpoint")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 #: Real seconds between two rounds, and rounds between two measurements.
 _ROUND, _SELDOM = 0.3, 10
 _LOG = "aiplatform.googleapis.com/prediction_container"
-_CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
+#: The metrics by which the number of replicas can follow.
+SCALED_BY = ("aiplatform.googleapis.com/prediction/online/cpu/utilization",)
 #: Percent of the cores, where the deployed model says nothing.
 _TARGET = 60.0
 #: Lines of the engine's own begin so.
@@ -128,7 +129,7 @@ class Attendant:
                 return
             resources = found[0].dedicated_resources
             low, high = resources.min_replica_count, resources.max_replica_count
-            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name == _CPU]
+            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name in SCALED_BY]
         if high > low:
             wanted = math.ceil(fleet.ready() * 100 * load / (targets[0] if targets and targets[0] else _TARGET))
             wanted = min(max(wanted, low), high)
