@@ -1,6 +1,6 @@
 """What jobs use of their machines: Cloud Monitoring's shares as cores and bytes.
 
-https://cloud.google.com/monitoring/api/metrics_gcp_i_o#gcp-ml; custom jobs report as AI Platform's did, under their ids.
+https://cloud.google.com/monitoring/api/metrics_gcp_i_o#gcp-ml; custom jobs report as AI Platform's did, by their ids.
 """
 
 from __future__ import annotations
