@@ -53,12 +53,14 @@ class Logs:
                     break
         return lines[::-1]
 
-    def follow(self, job: str, over: Callable[[], bool], nodes: int, tail: int | None = None) -> Iterator[LogLine]:
+    def follow(
+        self, job: str, over: Callable[[], bool | None], nodes: int, tail: int | None = None
+    ) -> Iterator[LogLine]:
         """All lines (or the last ``tail``), then those that come, until ``over`` and all of it was given.
 
         Args:
             job: its id.
-            over: whether the job has ended.
+            over: whether the job has ended; None: it was deleted, and what it still says is nobody's.
             nodes: how many replicas end their logs.
             tail: how many of the lines that are there.
         """
@@ -66,7 +68,9 @@ class Logs:
         first = list(shown(reader.take()))
         yield from first if tail is None else first[-tail:] if tail else []
         while True:
-            was_over = ended is not None or over()
+            was_over = True if ended is not None else over()
+            if was_over is None:
+                return
             lines = list(shown(reader.take()))
             yield from lines
             if was_over:

@@ -150,9 +150,9 @@ class VertexTrainer(Trainer):
             else:
                 yield from self._logs.read(_id(job))
 
-    def _over(self, name: str) -> bool:
+    def _over(self, name: str) -> bool | None:
         job = self._lookup.described(name)
-        return job is None or phase_of(job).final
+        return None if job is None else phase_of(job).final
 
     def metrics(self, ref: Ref) -> list[MetricPoint]:
         """From the log: Vertex AI has no metrics of jobs but what its machines use."""

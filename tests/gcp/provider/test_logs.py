@@ -71,6 +71,15 @@ def test_following_with_a_tail(google: Google) -> None:
     assert [line.text for line in Logs(FakeClient(google)).follow("77", lambda: True, 1, tail=0)] == []
 
 
+def test_following_a_deleted_job_ends_at_once(google: Google) -> None:
+    google.said(JOB, "a")
+    given = []
+    for line in Logs(FakeClient(google)).follow("77", lambda: None, nodes=1):
+        given.append(line.text)
+        google.said(JOB, "told to end", second=1)
+    assert given == ["a"]
+
+
 @pytest.mark.parametrize(
     ("replica", "name"),
     [("workerpool0-0", "rank-0"), ("workerpool1-0", "rank-1"), ("workerpool1-9", "rank-10"), ("service", ""), ("", "")],
