@@ -7,17 +7,22 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cloudops.provider import Capability, Support
 from cloudops.registry import load, provider_info
 
 HERE = Path(__file__).parent
-PROVIDERS = ("local", "sagemaker")
+PROVIDERS = ("local", "sagemaker", "vertex")
 
 
 def pages() -> dict[Path, str]:
     """Each generated page with its text."""
-    return {HERE / "capabilities.md": capabilities(), HERE / "sagemaker-policy.md": sagemaker_policy()}
+    return {
+        HERE / "capabilities.md": capabilities(),
+        HERE / "sagemaker-policy.md": sagemaker_policy(),
+        HERE / "vertex-policy.md": vertex_policy(),
+    }
 
 
 def capabilities() -> str:
@@ -76,6 +81,42 @@ def sagemaker_policy() -> str:
         *_json(policy(values, of_role=True)),
     ]
     return "\n".join([*lines, ""])
+
+
+def vertex_policy() -> str:
+    """The custom roles that the Vertex AI provider needs."""
+    from cloudops_vertex.policy import BESIDE, CALLS, JOB, role
+
+    needs = [*CALLS.values(), *BESIDE]
+    lines = [
+        "# Permissions on Google Cloud",
+        "",
+        "Written by `docs/generate.py` from the table of the calls that the provider makes. Each is a",
+        "custom role: `python -m cloudops_vertex.policy [--job] > role.json`, then `gcloud iam roles create cloudops",
+        "--project PROJECT --file role.json`. [The Vertex AI provider](vertex.md) says what they are for.",
+        "",
+        "## Whoever runs cloudops",
+        "",
+        *_json(role()),
+        "",
+        "Without these goes:",
+        "",
+        *_optional(needs),
+        "",
+        "## The service account of jobs",
+        "",
+        *_json(role(of_job=True)),
+        "",
+        "Without these goes:",
+        "",
+        *_optional(JOB),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _optional(needs: Any) -> list[str]:
+    found = {permission: need.optional for need in needs if need.optional for permission in need.permissions}
+    return [f"- `{permission}`: {what}" for permission, what in sorted(found.items())]
 
 
 def _json(value: object) -> list[str]:

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloudops_vertex.policy import CALLS, JOB
 from cloudops_vertex.storage import Storage
 
 from cloudops.offline import OfflineCloud
+from cloudops.provider import Capability
 from cloudops.refs import Ref
 from cloudops.testing import ErrorContract, Fault, LifecycleContract, Rig, TrainContract
 
@@ -35,6 +37,17 @@ _ANSWERS = {
     Fault.QUOTA: "quota",
     Fault.EXPIRED: "expired_credentials",
     Fault.NO_CREDENTIALS: "missing_credentials",
+}
+
+
+_NAMES = {
+    **{f"{verb}CustomJob": f"aiplatform.customJobs.{verb.lower()}" for verb in ("Create", "Get", "Cancel", "Delete")},
+    "ListCustomJobs": "aiplatform.customJobs.list",
+    "ListLogEntries": "logging.entries.list",
+    "CreateSecret": "secretmanager.secrets.create",
+    "AddSecretVersion": "secretmanager.secrets.addVersion",
+    "DeleteSecret": "secretmanager.secrets.delete",
+    "AccessSecretVersion": "secretmanager.versions.access",
 }
 
 
@@ -82,10 +95,8 @@ class VertexRig(Rig):
             number = self.cloud.fault(str(fault), on="aiplatform:CreateCustomJob")
         elif fault is Fault.INTERRUPTION and ref is not None:
             number = self.cloud.fault("spot_interruption", on="aiplatform:custom-job", resource=ref.id)
-        elif fault is Fault.UNKNOWN_STATE and ref is not None:
-            number = self.cloud.fault("unknown_state", on="aiplatform:custom-job", resource=ref.id, times=None)
         else:
-            self.cannot(f"make {fault} happen to a call: Vertex AI tells it of jobs only")
+            self.cannot(f"make {fault} happen to a call: the offline cloud does it to jobs, and when they start or end")
         try:
             yield
         finally:
@@ -100,8 +111,47 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexRig]:
             yield rig
         return
     # A cloud for each class: one moves its clock on, another compares times with this machine's.
-    with OfflineCloud() as cloud, cloud.active(), VertexRig(folder, cloud) as rig:
-        yield rig
+    with OfflineCloud() as cloud, cloud.active():
+        with VertexRig(folder, cloud) as rig:
+            yield rig
+        calls = cloud.calls("vertex")
+    by_us = {_named(call["operation"]) for call in calls if call["principal"].startswith("offline@")}
+    assert by_us - set(CALLS) == {"iamcredentials.GET"}, "calls that the role in docs/vertex.md does not allow"
+    by_jobs = {_named(call["operation"]) for call in calls if "@gcp-sa-aiplatform-cc." in call["principal"]}
+    allowed = {each for need in JOB for each in need.permissions}
+    needed = {each for call in by_jobs for each in (CALLS[call].permissions if call in CALLS else [call])}
+    assert needed - allowed == set(), "calls of jobs that the role of their account does not allow"
+
+
+def _named(operation: str) -> str:
+    """What the offline cloud calls a call, as the table of permissions does.
+
+    ``iamcredentials.GET`` is Google's library, which asks where an account may be used; nobody needs to allow it.
+    """
+    service, _, name = operation.partition(":")
+    return _NAMES.get(name, f"{service}.{name}")
+
+
+#: Tests of contracts about jobs that deploy as well, and do not say so.
+_DEPLOYS = {
+    "test_a_file_that_is_not_there_is_named",
+    "test_a_plan_creates_nothing_and_shows_the_native_request",
+    "test_a_veto_prevents_the_job_and_the_deployment",
+    "test_a_verb_that_is_not_there_says_so",
+    "test_an_absent_endpoint_is_not_found",
+    "test_an_endpoint_in_a_state_that_nobody_knows_is_neither_ready_nor_failed",
+    "test_an_endpoint_of_another_project_is_not_taken_over",
+    "test_an_endpoint_outlives_the_job_of_its_model",
+    "test_down_deletes_what_the_project_created_and_nothing_else",
+    "test_killed_while_it_deploys",
+    "test_two_deployments_at_once_make_one_endpoint",
+}
+
+
+@pytest.fixture(autouse=True)
+def _able(request: pytest.FixtureRequest, rig: VertexRig) -> None:
+    if request.node.originalname in _DEPLOYS:
+        rig.need(Capability.DEPLOY)
 
 
 class TestTrain(TrainContract):

@@ -59,12 +59,16 @@ class Claims:
 
     def _take(self, place: Place, over: int) -> int | None:
         """Claim, over that version of a claim; its generation, or None where another was faster."""
+        content = json.dumps({"owner": uuid.uuid4().hex}).encode()
         try:
-            return self._storage.put(place, json.dumps({"owner": uuid.uuid4().hex}).encode(), if_generation=over)
+            return self._storage.put(place, content, if_generation=over)
         except Exception as error:
             if is_kind(error, Conflict):
                 return None
-            raise
+            found = self._storage.read(place) if is_kind(error, Unavailable) else None
+            if found is None or found.content != content:
+                raise
+            return found.generation  # it is ours: only the answer was lost
 
     def _another(self, place: Place, find: Callable[[], Job | None]) -> Job | int | None:
         """The job of another submitter; or the claim, taken over from one that never made it; None: look again."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cloudops.errors import ConfigError, Throttled, Unavailable
+from cloudops.errors import ConfigError, ProviderError, Throttled, Unavailable
 from cloudops.refs import Ref
 
 from . import sdk
@@ -173,7 +173,8 @@ class Client:
             call: what this is in :data:`cloudops_vertex.policy.CALLS`.
             method: of HTTP.
             url: without parameters.
-            repeat: whether the call may be made again where it is not known whether it was done.
+            repeat: whether the call may be made again where it is not known whether it was done; where it was
+                refused because there were too many, it is made again in any case.
             fine: statuses that are no errors.
             given: as ``requests`` takes it: ``params``, ``json``, ``data``, ``headers``.
 
@@ -191,15 +192,20 @@ class Client:
                 body = answer.text
             raise Refused(Answered.parse(answer.status_code, body, call))
 
-        return self.repeated(once) if repeat else once()
+        return self.repeated(once, *((Throttled, Unavailable) if repeat else (Throttled,)))
 
-    def repeated(self, call: Callable[[], Found]) -> Found:
-        """The result of a call that may be made again; up to three times where it fails in a way that may pass."""
+    def repeated(self, call: Callable[[], Found], *kinds: type[ProviderError]) -> Found:
+        """The result of a call that may be made again; up to three times where it fails in a way that may pass.
+
+        Args:
+            call: to make.
+            kinds: the ways; by default both that there are.
+        """
         for number in range(1, _TRIES):
             try:
                 return call()
             except Exception as error:
-                if not is_kind(error, Throttled, Unavailable):
+                if not is_kind(error, *(kinds or (Throttled, Unavailable))):
                     raise
             self.sleep(random.uniform(0.5, 1.0) * 0.2 * 2**number)
         return call()

@@ -56,6 +56,9 @@ class Ending:
             self._storage.delete_all(jobs.checkpoints(job))
         self._remove(ref, job)
         self._storage.delete_all(jobs.folder(job))
+        other = self._lookup.find(ref.id)  # see docs/decisions/0018-vertex-jobs-are-claimed-in-the-bucket.md
+        if other is not None and other["name"] != job["name"]:
+            self.delete(ref)
 
     def _ended(self, ref: Ref, job: Job | None) -> Job | None:
         """Stop a job and wait until it has ended; None when another client deleted it meanwhile."""
@@ -77,10 +80,13 @@ class Ending:
         try:
             self._client.repeated(lambda: self._client.jobs.delete(job["name"]))
         except Exception as error:
-            if not is_kind(error, NotFound) and self._lookup.described(ref.id) is not None:
+            if not is_kind(error, NotFound) and self._lookup.resource(job["name"]) is not None:
                 raise
         waited, wait = 0.0, 0.1
-        while waited < _ENDING and self._lookup.described(ref.id) is not None:
+        while self._lookup.resource(job["name"]) is not None:
+            if waited > _ENDING:
+                text = f"{ref.id} is still there {_ENDING:g} s after it was deleted"
+                raise Conflict(text, provider="vertex", ref=ref, hint="delete it again")
             self._client.sleep(wait)
             waited, wait = waited + wait, min(_LOOK, wait * 1.5)
 

@@ -268,6 +268,10 @@ def _notes(request: JobRequest, options: VertexJobOptions | None, settings: Vert
         notes.append(f"{step}.resources.disk_size: the least is {_DISK} GB, so that it is")
     if persistent(options, settings) is not None:
         notes.append(f"{step}: the machine must be one that the persistent resource has")
+    if request.secrets and settings.service_account is None:
+        notes.append(
+            f"{step}.secrets: Vertex AI's service agent needs secretmanager.versions.access; or name an account"
+        )
     if spec.image is not None:
         notes.append(f"{step}.image: it needs python3 (3.9 or later) and /bin/sh")
     fetched = [name for name, item in request.inputs.items() if item.is_uri and not is_gs(item)]

@@ -39,15 +39,21 @@ class Lookup:
 
     def described(self, name: str) -> Job | None:
         """The job of that name as it is now; by what the service calls it, where that is known."""
-        resource = self._resources.get(name)
-        if resource is not None:
-            try:
-                return self._client.repeated(lambda: self._client.jobs.get(resource))
-            except Exception as error:
-                if not is_kind(error, NotFound):
-                    raise
-                self._resources.pop(name, None)
-        return self.find(name)
+        known = self._resources.get(name)
+        job = self.resource(known) if known is not None else None
+        if job is None:
+            self._resources.pop(name, None)
+            return self.find(name)
+        return job
+
+    def resource(self, resource: str) -> Job | None:
+        """The job that the service calls so, or None."""
+        try:
+            return self._client.repeated(lambda: self._client.jobs.get(resource))
+        except Exception as error:
+            if is_kind(error, NotFound):
+                return None
+            raise
 
     def remember(self, name: str, job: Job) -> Job:
         """Know what the service calls the job of a name."""
@@ -68,7 +74,7 @@ class Lookup:
     def of_intent(self, name: str) -> Mapping[int, Job]:
         """The jobs of one intent by the number of the try."""
         pattern, found = names.tries(name), {}
-        for job in self.listed(f'labels.{names.BASE}="{names.label(names.base_of(name))}"', f"{_FIELDS},job_spec"):
+        for job in self.listed(f'labels.{names.BASE}="{names.label(names.base_of(name))}"', _FIELDS):
             if match := pattern.fullmatch(job["labels"][names.NAME]):
                 found[int(match[1] or 1)] = job
         return dict(sorted(found.items()))

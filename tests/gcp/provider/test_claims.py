@@ -96,6 +96,22 @@ def test_a_claim_on_a_job_that_was_deleted_is_taken_over_at_once(google: Google,
     assert (len(google.jobs), client.slept) == (1, 0.0)
 
 
+def test_a_claim_whose_answer_was_lost_is_ours(google: Google, tmp_path: Path) -> None:
+    class Client(FakeClient):
+        lost = False
+
+        def request(self, call: str, method: str, url: str, **given: Any) -> Any:
+            answer = super().request(call, method, url, **given)
+            if "ifGenerationMatch" in given.get("params", {}) and not self.lost:
+                self.lost = True
+                raise ended_connection()
+            return answer
+
+    client = Client(google)
+    VertexTrainer(client).submit(job(folder=tmp_path))
+    assert (len(google.jobs), client.slept, client.lost) == (1, 0.0, True)
+
+
 def test_a_creation_whose_answer_was_lost_is_not_repeated(google: Google, tmp_path: Path) -> None:
     client = FakeClient(google)
     client.fake.lost.append(ended_connection())
@@ -168,6 +184,13 @@ def test_of_two_jobs_of_one_name_the_claimed_one_counts(google: Google, tmp_path
     assert reader.status(ref).details["name"] == first
     google.put(CLAIM, json.dumps({"job": second["name"]}).encode())
     assert VertexTrainer(FakeClient(google)).status(ref).details["name"] == second["name"]
+
+
+def test_both_of_two_jobs_of_one_name_are_deleted(google: Google, tmp_path: Path) -> None:
+    client = submit(google, tmp_path)
+    client.fake.create(next(iter(google.jobs.values())))
+    VertexTrainer(FakeClient(google)).delete(client.ref("jobs", NAME))
+    assert google.jobs == {}
 
 
 def test_finding_is_one_call(google: Google, tmp_path: Path) -> None:

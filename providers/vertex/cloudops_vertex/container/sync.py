@@ -53,7 +53,8 @@ class Checkpoints:
             return
         self._over.set()
         self._thread.join()
-        self._send(self._look())
+        now = self._look()
+        self._send(now, set(self._sent) - set(now))
 
     def _watch(self) -> None:
         while not self._over.wait(self._every):
@@ -67,7 +68,7 @@ class Checkpoints:
                 print("[cloudops] checkpoints: {}".format(" ".join(str(error).split())), file=sys.stderr, flush=True)
                 self._over.wait(10 * self._every)
 
-    def _send(self, files: _State, gone: AbstractSet[str] = frozenset()) -> None:
+    def _send(self, files: _State, gone: AbstractSet[str]) -> None:
         with self._lock:
             for name, state in files.items():
                 if self._sent.get(name) != state:

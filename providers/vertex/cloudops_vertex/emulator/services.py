@@ -12,6 +12,7 @@ from .faults import fault
 from .iam_credentials import IamCredentials
 from .metadata_server import MetadataServer
 from .resource_manager import ProjectsV1
+from .secret_manager import SecretManager
 from .storage.api import StorageApi
 from .storage.identify import identify as storage_call
 from .storage.refusals import refuse as storage_refusal
@@ -68,6 +69,7 @@ def services(site: Site) -> Mapping[str, Service]:
     principal = site.tokens.principal
     storage = Service(StorageApi(site.buckets, site.projects.number, principal), storage_call, storage_refusal)
     tokens = Service(TokenApi(site.tokens))
+    secrets = SecretManager(site)
     return {
         "storage.googleapis.com/*": storage,
         "*.storage.googleapis.com/*": storage,
@@ -77,5 +79,6 @@ def services(site: Site) -> Mapping[str, Service]:
         "sts.googleapis.com/*": tokens,
         "iamcredentials.googleapis.com/*": Service(IamCredentials(site.tokens, may=site.may)),
         "cloudresourcemanager.googleapis.com/v1/*": Service(ProjectsV1(site)),
+        "secretmanager.googleapis.com/*": Service(secrets, secrets.identify),
         "metadata.google.internal/*": Service(MetadataServer(site.tokens, site.projects)),
     }

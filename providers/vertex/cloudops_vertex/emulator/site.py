@@ -16,6 +16,7 @@ from .hosting import Attendant
 from .metadata_server import Identity, MetadataListener, MetadataServer
 from .operations import Operations
 from .projects import Projects
+from .secret_manager import Secrets
 from .series import Series
 from .storage.buckets import Buckets
 from .store import Store
@@ -49,6 +50,7 @@ class Site:
         self.entries = Entries()
         self.series = Series()
         self.tokens = Tokens()
+        self.secrets = Secrets()
         self.store = Store(self.clock.now, self.projects)
         self.operations = Operations(self.clock.now)
         self.addresses = Addresses()
@@ -125,6 +127,7 @@ class Site:
         self.entries.reset()
         self.series.reset()
         self.tokens.reset()
+        self.secrets.reset()
         self.projects.reset()
         self.denied.clear()
         self.closing.clear()
