@@ -171,7 +171,7 @@ def test_what_cannot_be_is_refused(cloud: Cloud) -> None:
     assert "Invalid Google Cloud Storage URI" in refusal(
         cloud, pool("true"), baseOutputDirectory={"outputUriPrefix": "/tmp/x"}
     )
-    assert "job_spec.persistent_resource_id" in refusal(cloud, pool("true"), persistentResourceId="a")
+    assert "job_spec.experiment" in refusal(cloud, pool("true"), experiment="a")
     body = {"displayName": "job", "labels": {"A b": "c"}, "jobSpec": {"workerPoolSpecs": [pool("true")]}}
     assert "Invalid label 'A b'" in cloud.try_rest("POST", f"{PARENT}/customJobs", body).json["error"]["message"]
     assert not cloud.rest("GET", f"{PARENT}/customJobs")

@@ -64,7 +64,7 @@ class Box:
                 archive.addfile(info, io.BytesIO(text.encode()))
         self.google.put("gs://b/p/code/x/code.tar", sink.getvalue())
 
-    def start(self, **environ: str) -> subprocess.Popen[str]:
+    def start(self, *, python: str = sys.executable, **environ: str) -> subprocess.Popen[str]:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -73,11 +73,11 @@ class Box:
             "GCE_METADATA_HOST": self.address.removeprefix("http://"),
             **environ,
         }
-        command = [sys.executable, "-c", runtime.stub(), "b", f"{FOLDER}/job.zip"]
+        command = [python, "-c", runtime.stub(), "b", f"{FOLDER}/job.zip"]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, **environ: str) -> tuple[int, list[str]]:
-        process = self.start(**environ)
+    def run(self, *, python: str = sys.executable, **environ: str) -> tuple[int, list[str]]:
+        process = self.start(python=python, **environ)
         text, _ = process.communicate(timeout=60)
         return process.returncode, text.splitlines()
 
@@ -114,6 +114,23 @@ def test_a_command_runs_and_what_it_makes_is_kept(box: Box) -> None:
     assert (box.left("model/m"), box.left("output/o"), box.left("outputs/table/t")) == (b"m\n", b"o\n", b"t\n")
     assert (box.failure, box.left("ranks/0.json")) == (None, b'{"code": 0}')
     assert list(box.folder.iterdir()) == []  # nothing stays on the machine
+
+
+def test_all_of_it_runs_with_python_3_9(box: Box) -> None:
+    box.google.put("gs://other/d/a.csv", b"a")
+    box.google.secrets["s"] = json.dumps({"TOKEN": "swordfish"}).encode()
+    box.stage(
+        "cat ${{inputs.x}}/a.csv; echo; touch $CLOUDOPS_MODEL_DIR/m; echo $TOKEN; sleep 1.2; "
+        "test $CLOUDOPS_ATTEMPT = 2",
+        inputs={"x": {"bucket": "other", "key": "d", "kind": "prefix"}},
+        secret=f"{box.address}/v1/projects/{PROJECT}/secrets/s",
+        attempts=2,
+        timeout=60,
+    )
+    code, lines = box.run(python=_python39())
+    ours = [line for line in lines if not line.startswith("[cloudops] the command ended")]
+    assert (code, ours) == (0, ["a", "***", "[cloudops] attempt 2 begins", "a", "***", END])
+    assert box.left("model/m") == b""
 
 
 def test_a_failure_is_told_with_its_exit_code_and_has_no_model(box: Box) -> None:
@@ -293,6 +310,12 @@ def test_a_stub_has_nothing_that_vertex_would_replace() -> None:
     assert "$(" not in program
     assert '"""' not in program
     assert len(program) < 4000
+
+
+def _python39() -> str:
+    for path in Path.home().glob(".pyenv/versions/3.9.*/bin/python"):
+        return str(path)
+    pytest.skip("no Python 3.9 on this machine")
 
 
 def _until(look: Any) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .protocol.errors import ServiceError
 from .storage.errors import NotFound
+from .storage.things import DEFAULT_TYPE
 
 if TYPE_CHECKING:
     from .names import Name
@@ -35,7 +36,9 @@ def copy_artifact(site: Site, model: Name, version: str, uri: str) -> None:
         site.buckets.create(target, project=_TENANT)
     for one in found:
         name = one.name[len(prefix) :]
-        site.buckets.put(target, f"{place}/{name}", one.path, content_type=str(one.fields["contentType"]))
+        site.buckets.put(
+            target, f"{place}/{name}", one.path, content_type=str(one.fields.get("contentType", DEFAULT_TYPE))
+        )
 
 
 def managed(record: Record) -> str:

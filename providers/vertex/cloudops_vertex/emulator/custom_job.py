@@ -15,6 +15,7 @@ from cloudops.offline.faults import FaultKind
 
 from . import subjects
 from .job_run import GRACE, NotStarted, Run
+from .persistent_resources import machine_of, machines
 from .protocol.errors import CODES
 from .states import state
 from .store import stamp
@@ -41,6 +42,12 @@ class End:
     message: str = ""
 
 
+def wanted_machines(job: Any) -> list[tuple[bytes, int]]:
+    """What machines a job wants, and how many: those of each of its pools."""
+    pools = [one for one in job.job_spec.worker_pool_specs if one.ListFields()]
+    return [(machine_of(one.machine_spec), one.replica_count) for one in pools]
+
+
 class CustomJob:
     """A job that has been accepted.
 
@@ -58,6 +65,7 @@ class CustomJob:
         self._killed = threading.Event()
         self._asked = float("inf")
         self._attempt = 0
+        self._machines = machines(site, record)
 
     def cancel(self) -> None:
         """Have it end: its processes get SIGTERM first. Under the store's lock."""
@@ -81,6 +89,8 @@ class CustomJob:
             end = End("FAILED", "INTERNAL", f"{text}({Path(where.filename).name}, line {where.lineno})")
         with contextlib.suppress(OSError):
             remove(self.folder)
+        if self._machines is not None:
+            self._machines.give_back(self.record.name.id)
         self._finish(end)
 
     def _live(self) -> End:
@@ -104,6 +114,11 @@ class CustomJob:
 
     def _capacity(self) -> End | None:
         """Wait for machines; an end where none are found."""
+        if self._machines is not None:
+            while not self._machines.take(self.record.name.id, wanted_machines(self.record.message)):
+                if not self._pause(_PENDING):
+                    return self._stopped()
+            return None
         while (rule := self._fault(FaultKind.NO_CAPACITY)) is not None:
             left = self._wait_left()
             if not self._pause(min(rule.lasts, left)):

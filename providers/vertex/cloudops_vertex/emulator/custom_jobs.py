@@ -6,13 +6,14 @@ from typing import Any
 
 from . import crud
 from .crud import Kind
-from .custom_job import CustomJob
+from .custom_job import CustomJob, wanted_machines
 from .job_request import check_request, fill_defaults
 from .methods import Call, implements
+from .persistent_resources import machines
 from .protocol import pool
-from .protocol.errors import ServiceError
+from .protocol.errors import ServiceError, refused
 from .states import JOB_ENDED, state
-from .store import shown
+from .store import Record, shown
 
 KIND = Kind(
     "CustomJob",
@@ -30,11 +31,21 @@ def create(call: Call, request: Any) -> Any:
     fill_defaults(message)
     message.state = state("JOB_STATE_PENDING")
     with call.site.store.lock:
-        record = call.site.store.add(crud.place(call, KIND, request.parent), message)
+        name = crud.place(call, KIND, request.parent)
+        _check_machines(call, Record(call.site.store.canonical(name), message, 0.0))
+        record = call.site.store.add(name, message)
         record.live = CustomJob(call.site, record)
         answer = shown(message, call.version)
     call.site.drive(record.live.run)
     return answer
+
+
+def _check_machines(call: Call, job: Record) -> None:
+    """Have the persistent resource that a job names have such machines. Raises ServiceError."""
+    found = machines(call.site, job)
+    if found is not None and not found.fits(wanted_machines(job.message)):
+        text = "The machines of the job's worker pools are not among those of the PersistentResource."
+        raise refused([("custom_job.job_spec.worker_pool_specs", text)])
 
 
 @implements("JobService.GetCustomJob")

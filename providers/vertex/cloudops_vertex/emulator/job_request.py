@@ -16,7 +16,7 @@ _GCS = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?:/.*)?")
 _NETWORK = re.compile(r"projects/\d+/global/networks/[a-z][a-z0-9-]*")
 _LONGEST_ARGS = 100_000
 #: Members of a job that this emulator cannot honour: one with such is refused rather than half obeyed.
-_NOT_EMULATED = ("experiment", "experiment_run", "models", "persistent_resource_id", "psc_interface_config")
+_NOT_EMULATED = ("experiment", "experiment_run", "models", "psc_interface_config")
 
 
 def check_request(job: Any) -> None:

@@ -60,7 +60,9 @@ def _put_back(site: Site, record: Record) -> None:
 
 
 def _start_again(site: Site) -> None:
-    from .deployments import revive
+    from . import deployments, persistent_resources
 
     for record in site.store.all("endpoints"):
-        revive(site, record)
+        deployments.revive(site, record)
+    for record in site.store.all(persistent_resources.KIND.collection):
+        persistent_resources.revive(record)
