@@ -29,8 +29,8 @@ _LOG = "aiplatform.googleapis.com/prediction_container"
 _CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
 #: Percent of the cores, where the deployed model says nothing.
 _TARGET = 60.0
-#: Lines of the engine's own begin so.
-_MARK = "[cloudops] "
+#: Lines of the engine's own begin so; those of the runtime in the container are the container's.
+_MARKS = ("[cloudops] started ", "[cloudops] ended: ")
 
 
 class Attendant:
@@ -86,7 +86,7 @@ class Attendant:
 
     def _deliver(self, hosted: Hosted, fleet: Fleet, replica: Replica) -> None:
         tail = self._tails.setdefault(replica.id, LogTail(replica.log))
-        lines = [(moment, "INFO", text) for moment, text in tail.lines() if not text.startswith(_MARK)]
+        lines = [(moment, "INFO", text) for moment, text in tail.lines() if not text.startswith(_MARKS)]
         if lines:
             name = hosted.record.name
             resource = {"resource_container": name.project, "location": name.location, "endpoint_id": name.id}
