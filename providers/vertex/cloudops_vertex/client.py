@@ -112,6 +112,11 @@ class Client:
         return f"{self.project}/{self.location}"
 
     @property
+    def host(self) -> str:
+        """Of Vertex AI here."""
+        return f"{self.location}-aiplatform.googleapis.com"
+
+    @property
     def parent(self) -> str:
         """Of everything in Vertex AI here."""
         return f"projects/{self.project}/locations/{self.location}"
@@ -152,8 +157,7 @@ class Client:
         """Custom jobs."""
         with self._lock:
             if self._jobs is None:
-                host = f"{self.location}-aiplatform.googleapis.com"
-                self._jobs = sdk.JobService(self.credentials, host, self.parent)
+                self._jobs = sdk.JobService(self.credentials, self.host, self.parent)
             return self._jobs
 
     @property

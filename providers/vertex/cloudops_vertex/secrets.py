@@ -23,7 +23,7 @@ _LARGEST = 65536
 
 
 def put(client: Client, name: str, values: Mapping[str, str], project: str, kind: str = "jobs") -> None:
-    """Keep ``values`` for the job (or what else ``kind`` says) ``name``, over what may be there, in the client's location alone."""
+    """Keep ``values`` for the job ``name`` (or what else ``kind`` says), over what may be there, in one location."""
     content = json.dumps(dict(values)).encode()
     if len(content) > _LARGEST:
         raise InvalidRequest(f"the secrets are larger than {_LARGEST} bytes together", provider="vertex")
