@@ -44,6 +44,7 @@ _NAMES = {
     **{f"{verb}CustomJob": f"aiplatform.customJobs.{verb.lower()}" for verb in ("Create", "Get", "Cancel", "Delete")},
     "ListCustomJobs": "aiplatform.customJobs.list",
     "ListLogEntries": "logging.entries.list",
+    "ListTimeSeries": "monitoring.timeSeries.list",
     "CreateSecret": "secretmanager.secrets.create",
     "AddSecretVersion": "secretmanager.secrets.addVersion",
     "DeleteSecret": "secretmanager.secrets.delete",

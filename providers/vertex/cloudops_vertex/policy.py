@@ -49,6 +49,7 @@ CALLS: Mapping[str, Need] = {
     "storage.objects.list": _need("storage.objects.list"),
     "storage.objects.delete": _need("storage.objects.delete"),
     "logging.entries.list": _need("logging.logEntries.list"),
+    "monitoring.timeSeries.list": _need("monitoring.timeSeries.list", "what jobs used of their machines"),
     "secretmanager.secrets.create": _need("secretmanager.secrets.create", _SECRET),
     "secretmanager.secrets.addVersion": _need("secretmanager.versions.add", _SECRET),
     "secretmanager.secrets.delete": _need("secretmanager.secrets.delete", _SECRET),

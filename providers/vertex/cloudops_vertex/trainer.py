@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -169,6 +170,13 @@ class VertexTrainer(Trainer):
                 labels = {"rank": str(metric.rank)} if metric.rank else {}
                 found.append(MetricPoint(metric.name, metric.value, time=line.time, step=metric.step, labels=labels))
         return found
+
+    def usage(self, ref: Ref) -> list[MetricPoint]:
+        """See :class:`cloudops.provider.Trainer`."""
+        from . import usage
+
+        with translated("usage", ref):
+            return usage.points(self._client, self._existing(ref), time.time())
 
     def outputs(self, ref: Ref) -> Mapping[str, str]:
         """See :class:`cloudops.provider.Trainer`."""

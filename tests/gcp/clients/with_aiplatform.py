@@ -46,6 +46,18 @@ try:
 except InvalidArgument as error:
     print("refused:", error)
 
+bucket.blob("in/rows.jsonl").upload_from_string("[1.0]\n[2.0]\n[5.0]\n")
+batch = model.batch_predict(
+    job_display_name="batch",
+    gcs_source=f"gs://{bucket.name}/in/rows.jsonl",
+    gcs_destination_prefix=f"gs://{bucket.name}/predicted",
+    machine_type="n1-standard-2",
+)
+assert batch.state == aiplatform.gapic.JobState.JOB_STATE_SUCCEEDED
+lines = [json.loads(line) for blob in batch.iter_outputs() for line in blob.download_as_text().splitlines()]
+assert sorted(round(line["prediction"], 6) for line in lines) == [3.0, 6.0, 15.0], lines
+assert aiplatform.BatchPredictionJob(batch.resource_name).completion_stats.successful_count == 3
+
 second = aiplatform.Model.upload(
     display_name="slope",
     parent_model=model.resource_name,

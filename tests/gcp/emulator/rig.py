@@ -57,7 +57,14 @@ class Cloud:
         self.site.buckets.close()
 
     def send(
-        self, verb: str, url: str, data: bytes = b"", *, host: str = HOST, kind: str = "application/json"
+        self,
+        verb: str,
+        url: str,
+        data: bytes = b"",
+        *,
+        host: str = HOST,
+        kind: str = "application/json",
+        authorization: str = "",
     ) -> Answer:
         path, _, query = url.partition("?")
         trailers: dict[str, str] = {}
@@ -68,6 +75,7 @@ class Cloud:
             "QUERY_STRING": query,
             "HTTP_HOST": host,
             "CONTENT_TYPE": kind,
+            "HTTP_AUTHORIZATION": authorization,
             "CONTENT_LENGTH": str(len(data)),
             "wsgi.url_scheme": "https",
             "wsgi.input": io.BytesIO(data),

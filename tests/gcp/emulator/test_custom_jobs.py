@@ -10,7 +10,7 @@ import pytest
 
 from cloudops.offline.faults import FaultKind, Rule
 
-from .rig import IMAGE, PARENT, Cloud
+from .rig import IMAGE, PARENT, PROJECT, Cloud
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -222,3 +222,13 @@ def test_both_versions_and_both_wires_tell_the_same(cloud: Cloud) -> None:
     assert cloud.grpc("google.cloud.aiplatform.v1.JobService.GetCustomJob", request)[0] == 16
     assert cloud.try_rest("GET", job["name"]).status == 401
     assert json.dumps(cloud.app.calls()[-1]["status"]) == "401"
+
+
+def test_what_a_job_uses_is_told(cloud: Cloud) -> None:
+    job = submit(cloud, pool(*python("import time; e=time.time()+3\nwhile time.time()<e: pass")))
+    cloud.job(job["name"])
+    query = "filter=metric.type%3D%22ml.googleapis.com/training/cpu/utilization%22"
+    query += "&interval.startTime=2020-01-01T00:00:00Z&interval.endTime=2100-01-01T00:00:00Z"
+    found = cloud.rest("GET", f"projects/{PROJECT}/timeSeries?{query}", version="v3", host="monitoring.googleapis.com")
+    assert [one["resource"]["labels"]["job_id"] for one in found["timeSeries"]] == [job["name"].rpartition("/")[2]]
+    assert max(point["value"]["doubleValue"] for point in found["timeSeries"][0]["points"]) > 0.02

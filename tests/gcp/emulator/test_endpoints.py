@@ -259,3 +259,23 @@ def test_health_checks_that_fail_hold_a_deployment_back(cloud: Cloud) -> None:
     cloud.until(lambda: cloud.site.store.all("endpoints")[0].live.fleets, bool)
     cloud.clock.advance(301)
     assert "error" not in cloud.done(operation)
+
+
+def test_what_has_no_effect_is_told_and_what_would_matter_is_refused(cloud: Cloud) -> None:
+    where, model = endpoint(cloud), upload(cloud)
+    deploy(cloud, where, model, spot=True)
+    cloud.until(
+        lambda: cloud.log("aiplatform.googleapis.com/Endpoint"),
+        lambda found: any("without effect here: dedicated_resources.spot" in line for line in found),
+    )
+    metric = "aiplatform.googleapis.com/prediction/online/request_count"
+    resources = {
+        "machineSpec": {"machineType": "n1-standard-2"},
+        "minReplicaCount": 1,
+        "autoscalingMetricSpecs": [{"metricName": metric, "target": 5}],
+    }
+    body = {"deployedModel": {"model": model, "dedicatedResources": resources}}
+    refused = cloud.try_rest("POST", f"{where}:deployModel", body)
+    assert (refused.status, metric in refused.json["error"]["message"]) == (501, True)
+    network = {"displayName": "e", "network": "projects/1/global/networks/n"}
+    assert cloud.try_rest("POST", f"{PARENT}/endpoints", network).status == 501

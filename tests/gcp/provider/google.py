@@ -38,6 +38,7 @@ class Google:
     secrets: dict[str, bytes] = field(default_factory=dict)
     entries: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    series: dict[str, list[float]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     generation: int = 100
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -178,6 +179,14 @@ def _entries(google: Google, method: str, names: list[str], asked: Mapping[str, 
     return _json({"entries": found[start:end], **({"nextPageToken": str(end)} if end < len(found) else {})})
 
 
+def _series(google: Google, method: str, names: list[str], asked: Mapping[str, str], body: bytes) -> Reply:
+    metric = re.findall(r'metric.type="([^"]*)"', asked["filter"])[0]
+    if metric not in google.series:
+        return _error(404, "Cannot find metric(s) that match type", "NOT_FOUND")
+    points = [{"value": {"doubleValue": value}} for value in google.series[metric]]
+    return _json({"timeSeries": [{"points": [point]} for point in points], "unit": "10^2.%"})
+
+
 _ROUTES: tuple[tuple[str, Callable[..., Reply]], ...] = (
     (r"/storage/v1/b", _buckets),
     (r"/storage/v1/b/([^/]+)", _bucket),
@@ -187,6 +196,7 @@ _ROUTES: tuple[tuple[str, Callable[..., Reply]], ...] = (
     (rf"/v1/projects/{PROJECT}/secrets", _secrets),
     (rf"/v1/projects/{PROJECT}/secrets/(.+)", _secret),
     (r"/v2/entries:list", _entries),
+    (rf"/v3/projects/{PROJECT}/timeSeries", _series),
 )
 
 

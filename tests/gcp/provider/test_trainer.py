@@ -139,6 +139,17 @@ def test_metrics_are_read_from_the_log(rig: Rig) -> None:
     ]
 
 
+def test_what_machines_used_is_cores_and_bytes(rig: Rig) -> None:
+    ref = rig.submit(resources={"instance_type": "n1-standard-8", "num_nodes": 2})
+    assert rig.trainer.usage(ref) == []
+    rig.end(endTime="2026-11-25T09:40:00Z")
+    assert rig.trainer.usage(ref) == []
+    rig.google.series["ml.googleapis.com/training/cpu/utilization"] = [0.25, 0.75]
+    rig.google.series["ml.googleapis.com/training/memory/utilization"] = [0.1]
+    found = {point.name: point.value for point in rig.trainer.usage(ref)}
+    assert found == {"cpu": 4.0, "memory": pytest.approx(3 * (1 << 30))}
+
+
 def test_a_model_has_its_files_lineage_and_metrics(rig: Rig) -> None:
     ref = rig.submit()
     with pytest.raises(NotFound, match="has no model: it is starting"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,68 @@ def test_one_of_many_threads_wins(buckets: Buckets) -> None:
     for thread in threads:
         thread.join()
     assert [str(number).encode() for number in won] == [buckets.read("box", "lock")]
+
+
+_NAMES = ("a", "a/b", "a/b/c", "a/", "b", "b//c", "a/b/", "d/e", "d", "d/e/f")
+
+
+def _as_a_client(buckets: Buckets, chance: random.Random) -> None:
+    name, other = chance.choice(_NAMES), chance.choice(_NAMES)
+    what = chance.randrange(6)
+    if what < 2:
+        buckets.put("box", name, os.urandom(chance.randrange(50)))
+    elif what == 2:
+        buckets.delete("box", name)
+    elif what == 3:
+        buckets.move("box", name, other)
+    elif what == 4:
+        buckets.list("box", name[:1])
+    else:
+        buckets.compose("box", other, [(name, None, NONE)] * 2, {})
+
+
+def _as_a_process(buckets: Buckets, chance: random.Random) -> None:
+    path, other = (buckets.tree / "box" / chance.choice(_NAMES) for _ in range(2))
+    what = chance.randrange(4)
+    if what == 0:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(5))
+    elif what == 1:
+        shutil.rmtree(path)
+    elif what == 2:
+        path.mkdir(parents=True)
+    else:
+        path.rename(other)
+
+
+def test_whatever_clients_and_processes_do_at_once_leaves_it_consistent(buckets: Buckets) -> None:
+    failed: list[BaseException] = []
+
+    def work(step: Callable[[Buckets, random.Random], None], seed: int, usual: type[Exception]) -> None:
+        chance = random.Random(seed)
+        for _ in range(300):
+            try:
+                step(buckets, chance)
+            except usual:
+                continue
+            except BaseException as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(_as_a_client, seed, StorageError)) for seed in range(3)]
+    threads += [threading.Thread(target=work, args=(_as_a_process, seed, OSError)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    there = buckets.list("box")
+    assert [len(buckets.read("box", one.name)) for one in there] == [one.size for one in there]
+    files = {str(path.relative_to(buckets.tree / "box")) for path in buckets.tree.rglob("*") if path.is_file()}
+    assert {one.name for one in there if one.visible and not one.name.endswith("/")} == files
+    for one in there:
+        buckets.delete("box", one.name)
+    assert _names(buckets) == [path for path in buckets.tree.rglob("*") if not path.is_dir()] == []
+    assert os.listdir(buckets.tree.parent / "apart") == ["-"]
 
 
 def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:

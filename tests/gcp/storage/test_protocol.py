@@ -111,6 +111,44 @@ def test_errors(server: Server, method: str, path: str, body: Any, error: tuple[
     assert error[2] in (None, text)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", _BOX, {"storageClass": {}}),
+        ("PATCH", _BOX, {"labels": 5}),
+        ("PATCH", _BOX, {"iamConfiguration": {"uniformBucketLevelAccess": 5}}),
+        ("PUT", f"{_BOX}/iam", {"bindings": [{"members": []}]}),
+        ("POST", f"{_BOX}/o", {"name": "a", "md5Hash": 5}),
+        ("POST", f"{_BOX}/o", {"name": "a", "contentType": 5}),
+        ("POST", f"{_BOX}/o", {"name": "a", "metadata": {"k": 1}}),
+        ("POST", f"{_BOX}/o", {"name": "\ud800"}),
+        ("POST", f"{_BOX}/o/a/compose", {"sourceObjects": ["b"]}),
+        ("POST", f"{_BOX}/o/a/compose", {"sourceObjects": [{"name": "b", "generation": "x"}]}),
+        ("POST", f"{_BOX}/o/a/compose", {"sourceObjects": [{"name": "b"}] * 33}),
+    ],
+)
+def test_values_of_other_types_are_refused(server: Server, method: str, path: str, body: Any) -> None:
+    assert server.ask(method, path, body).error[:2] == (400, "invalid")
+    assert server.buckets.list("box") == []
+
+
+@pytest.mark.parametrize("bucket", ["..", ".", "x%00y", "%ff"])
+def test_no_bucket_leads_out_of_the_tree(server: Server, bucket: str) -> None:
+    (server.buckets.tree.parent / "outside").write_text("x")
+    for path in (f"/storage/v1/b/{bucket}/o/outside?alt=media", f"/storage/v1/b/{bucket}/o", f"/{bucket}/outside"):
+        assert server.ask("GET", path).status in (400, 404)
+        assert server.ask("DELETE", path).status in (400, 404, 405)
+    assert (server.buckets.tree.parent / "outside").exists()
+
+
+def test_metadata_cannot_break_an_answer(server: Server) -> None:
+    metadata = {"k\r\nx": "v", "ok": "a\r\nb: é"}
+    server.ask("POST", f"{_BOX}/o", {"name": "a", "metadata": metadata})
+    reply = server.ask("GET", "/box/a")
+    assert reply.headers["x-goog-meta-ok"].encode("latin-1").decode() == "a b: é"
+    assert [name for name in reply.headers if name.startswith("x-goog-meta-")] == ["x-goog-meta-ok"]
+
+
 def test_a_failed_precondition_has_its_shape(server: Server) -> None:
     _put(server, "a")
     reply = server.ask("DELETE", f"{_BOX}/o/a?ifGenerationMatch=1")

@@ -22,6 +22,7 @@ _OPERATIONS = (
     "operation_service",
     "records",
     "custom_jobs",
+    "batch_prediction_jobs",
     "persistent_resources",
     "models",
     "endpoints",

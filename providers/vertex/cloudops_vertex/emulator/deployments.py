@@ -13,6 +13,7 @@ from . import masks, subjects
 from .crud import answered, find
 from .endpoints import KIND
 from .hosted import Hosted
+from .hosting import SCALED_BY
 from .machine_types import check_machine, machine_type
 from .methods import Call, implements
 from .model_names import version, whole
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _MUTABLE = ("dedicated_resources", "disable_container_logging", "enable_access_logging", "automatic_resources")
 _NOT_EMULATED = ("automatic_resources", "shared_resources", "explanation_spec", "speculative_decoding_spec")
+_WITHOUT_EFFECT = ("enable_access_logging", "disable_container_logging", "faster_deployment_config", "system_labels")
+_MACHINES_WITHOUT_EFFECT = ("spot", "required_replica_count", "flex_start", "initial_replica_count")
 _DEFAULT_MACHINE = "n1-standard-2"
 
 
@@ -81,10 +84,24 @@ def _served(call: Call, endpoint: Record, model: Record, wanted: Any) -> Served:
         raise refused([("deployed_model.id", "The DeployedModel ID must be 1-19 digits.")])
     wanted.model, wanted.model_version_id = model.message.name, model.message.version_id
     wanted.display_name = wanted.display_name or model.message.display_name
-    return Served(call.site, endpoint.name.id, wanted.id, model, size, wanted.service_account)
+    return Served(call.site, endpoint.name.id, wanted.id, model, size, wanted.service_account, _unused(wanted))
+
+
+def _unused(wanted: Any) -> list[str]:
+    """What a deployed model asks for that has no effect here."""
+    given = {field.name for field, _ in wanted.ListFields()}
+    of_machines = {field.name for field, _ in wanted.dedicated_resources.ListFields()}
+    return [
+        *(name for name in _WITHOUT_EFFECT if name in given),
+        *(f"dedicated_resources.{name}" for name in _MACHINES_WITHOUT_EFFECT if name in of_machines),
+    ]
 
 
 def _check_replicas(resources: Any, field: str) -> None:
+    other = [one.metric_name for one in resources.autoscaling_metric_specs if one.metric_name not in SCALED_BY]
+    if other:
+        text = f"Not emulated by the offline cloud: {field}.autoscaling_metric_specs by {other[0]}; use {SCALED_BY[0]}."
+        raise ServiceError("UNIMPLEMENTED", text)
     low, high = resources.min_replica_count, resources.max_replica_count
     if low < 1:
         raise refused([(f"{field}.min_replica_count", "The minimum replica count must be at least 1.")])

@@ -10,6 +10,7 @@ from .crud import Kind
 from .hosted import Hosted
 from .methods import Call, implements
 from .protocol.errors import ServiceError, refused
+from .request_logging import check_logging
 from .store import Record, shown
 from .traffic import check_split
 
@@ -21,7 +22,12 @@ KIND = Kind(
     ids=re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"),
     missing="Endpoint {name} is not found.",
 )
-_NOT_EMULATED = ("private_service_connect_config", "enable_private_service_connect", "gen_ai_advanced_features_config")
+_NOT_EMULATED = (
+    "network",
+    "private_service_connect_config",
+    "enable_private_service_connect",
+    "gen_ai_advanced_features_config",
+)
 
 
 @implements("EndpointService.CreateEndpoint")
@@ -31,6 +37,7 @@ def create(call: Call, request: Any) -> Any:
     given = {field.name for field, _ in message.ListFields()}
     if left := sorted(given.intersection(_NOT_EMULATED)):
         raise ServiceError("UNIMPLEMENTED", f"Not emulated by the offline cloud: endpoint.{left[0]}. Leave it out.")
+    check_logging(message)
     if message.traffic_split:
         raise refused([("endpoint.traffic_split", "There is no DeployedModel yet that could get traffic.")])
     with call.site.store.lock:
@@ -64,6 +71,7 @@ def update(call: Call, request: Any) -> Any:
     def check(record: Record, future: Any) -> None:
         if dict(future.traffic_split) != dict(record.message.traffic_split):
             check_split(future.traffic_split, [one.id for one in record.message.deployed_models])
+        check_logging(future)
 
     answer = shown(crud.update(call, KIND, request, check).message, call.version)
     answer.ClearField("etag")

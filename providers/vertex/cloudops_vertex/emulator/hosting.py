@@ -10,12 +10,12 @@ import traceback
 from typing import TYPE_CHECKING
 
 from cloudops.engine.folders import remove
-from cloudops.engine.process import descendants
 from cloudops.offline.machines.tails import LogTail
 
 from .hosted import Hosted
 from .metric_types import ENDPOINT
 from .serving_metrics import Told
+from .usage import used
 
 if TYPE_CHECKING:
     from cloudops.offline.machines.fleets import Fleet
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 #: Real seconds between two rounds, and rounds between two measurements.
 _ROUND, _SELDOM = 0.3, 10
 _LOG = "aiplatform.googleapis.com/prediction_container"
-_CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
+#: The metrics by which the number of replicas can follow.
+SCALED_BY = ("aiplatform.googleapis.com/prediction/online/cpu/utilization",)
 #: Percent of the cores, where the deployed model says nothing.
 _TARGET = 60.0
 #: Lines of the engine's own begin so; those of the runtime in the container are the container's.
@@ -110,7 +111,7 @@ class Attendant:
         for replica in fleet.replicas():
             if replica.phase != "ready" or replica.pid is None or served is None:
                 continue
-            seconds, memory = _used(replica.pid)
+            seconds, memory = used(replica.pid)
             before = self._used.get(replica.id)
             self._used[replica.id] = (now, seconds)
             if before is not None and now > before[0] and seconds >= before[1]:
@@ -128,22 +129,9 @@ class Attendant:
                 return
             resources = found[0].dedicated_resources
             low, high = resources.min_replica_count, resources.max_replica_count
-            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name == _CPU]
+            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name in SCALED_BY]
         if high > low:
             wanted = math.ceil(fleet.ready() * 100 * load / (targets[0] if targets and targets[0] else _TARGET))
             wanted = min(max(wanted, low), high)
             if wanted != fleet.desired:
                 fleet.scale(wanted)
-
-
-def _used(pid: int) -> tuple[float, int]:
-    """Seconds of processors that the processes below ``pid`` have used, and bytes of memory that they have."""
-    import psutil
-
-    seconds, resident = 0.0, 0
-    for process in descendants(pid):
-        with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            seconds += times.user + times.system
-            resident += process.memory_info().rss
-    return seconds, resident

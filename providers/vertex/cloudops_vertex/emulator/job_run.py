@@ -19,6 +19,7 @@ from .containers import Container
 from .job_replicas import Replica, environment, expanded, replicas
 from .machine_types import machine_type
 from .storage.errors import NotFound
+from .usage import JobUsage
 
 if TYPE_CHECKING:
     from .site import Site
@@ -57,6 +58,7 @@ class Run:
         self._directory = folder / "job"
         self._tails = [LogTail(self._directory / "logs" / f"rank-{rank}.log") for rank in range(len(self._replicas))]
         self._state: job.JobState | None = None
+        self._usages: list[JobUsage] = []
 
     def start(self) -> None:
         """Start the programs.
@@ -65,8 +67,10 @@ class Run:
             NotStarted: an image, a package or a command is missing.
         """
         entries = self._entries()
-        sizes = [machine_type(one.spec.machine_spec.machine_type) for one in self._replicas]
-        smallest = min((size for size in sizes if size is not None), key=lambda size: size.memory)
+        found = [machine_type(one.spec.machine_spec.machine_type) for one in self._replicas]
+        sizes = [size for size in found if size is not None]
+        self._usages = [JobUsage(self._site, self._record.name, size) for size in sizes]
+        smallest = min(sizes, key=lambda size: size.memory)
         spec = job.JobSpec(
             argv=launch(self.folder / "launch.json", entries, literal=self._site.literal),
             cwd=str(self.folder / "work"),
@@ -84,6 +88,8 @@ class Run:
         """Whether it has ended and all it said was delivered; delivers what was said meanwhile."""
         self._state = job.read(self._directory)
         final = self._state.final
+        for rank, usage in zip(self._state.ranks, self._usages, strict=False):
+            usage.look(rank.pid)
         more = [self._deliver(one, tail) for one, tail in zip(self._replicas, self._tails, strict=True)]
         return final and not any(more)
 

@@ -27,6 +27,7 @@ def keep(site: Site, file: Path) -> None:
         "projects": site.projects.dump(),
         "entries": site.entries.dump(),
         "series": site.series.dump(),
+        "warehouse": site.warehouse.dump(),
     }
     new = file.with_suffix(".new")
     new.write_bytes(pickle.dumps(kept))
@@ -40,6 +41,7 @@ def restore(site: Site, file: Path) -> None:
         site.projects.load(kept["projects"])
         site.entries.load(kept["entries"])
         site.series.load(kept["series"])
+        site.warehouse.load(kept["warehouse"])
         for name, kind, data, created in kept["records"]:
             _put_back(site, Record(name, _message(kind, data), created))
         _start_again(site)

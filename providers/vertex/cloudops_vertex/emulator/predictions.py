@@ -16,6 +16,7 @@ from .endpoints import KIND
 from .exchange import TIMEOUT, exchange
 from .methods import Call, implements
 from .protocol.errors import ServiceError, refused
+from .request_logging import log
 from .serving_metrics import Told
 from .traffic import pick
 
@@ -63,11 +64,12 @@ class Target:
 def predict(call: Call, request: Any) -> Any:
     """Predict instances, which are JSON values; the server's ``predictions`` are the answer's."""
     target = _target(call, request.endpoint)
-    asked: dict[str, Any] = {"instances": [json_format.MessageToDict(one) for one in request.instances]}
+    asked: dict[str, Any] = {"instances": [_plain(json_format.MessageToDict(one)) for one in request.instances]}
     if request.HasField("parameters"):
-        asked["parameters"] = json_format.MessageToDict(request.parameters)
+        asked["parameters"] = _plain(json_format.MessageToDict(request.parameters))
     body = json.dumps(asked).encode()
     data = _ask(target, body, "application/json")[0]
+    told = [json.dumps(one) for one in asked["instances"]]
     answer = call.answer(deployed_model_id=target.deployed.id, model=target.deployed.model)
     answer.model_display_name = target.served.model.message.display_name
     answer.model_version_id = target.deployed.model_version_id
@@ -78,7 +80,8 @@ def predict(call: Call, request: Any) -> Any:
     except (ValueError, KeyError, TypeError, json_format.ParseError):
         text = "The model server's answer is no JSON object with a list of predictions."
         raise ServiceError("FAILED_PRECONDITION", f"{text} It begins with: {data[:200]!r}") from None
-    if isinstance(value, dict) and "metadata" in value:
+    log(call.site, target.endpoint, target.deployed.id, told, [json.dumps(one) for one in value["predictions"]])
+    if "metadata" in value:
         json_format.ParseDict(value["metadata"], answer.metadata)
     return answer
 
@@ -87,7 +90,15 @@ def predict(call: Call, request: Any) -> Any:
 def raw_predict(call: Call, request: Any) -> Any:
     """Hand a body to the server, and its answer back, as they are."""
     target = _target(call, request.endpoint)
-    data, kind = _ask(target, request.http_body.data, request.http_body.content_type or "application/json")
+    body = request.http_body.data
+    data, kind = _ask(target, body, request.http_body.content_type or "application/json")
+    log(
+        call.site,
+        target.endpoint,
+        target.deployed.id,
+        [body.decode("utf-8", "replace")],
+        [data.decode("utf-8", "replace")],
+    )
     return call.answer(content_type=kind, data=data)
 
 
@@ -141,6 +152,15 @@ def _failed(target: Target, status: int, data: bytes, begun: float) -> ServiceEr
     target.told.request(status, time.monotonic() - begun)
     default = "FAILED_PRECONDITION" if status < 500 else "INTERNAL"
     return ServiceError(_ANSWERS.get(status, default), data.decode("utf-8", "replace")[:_MESSAGE])
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value whose whole numbers are such: a message has them as floating-point numbers, and is written so."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_size(target: Target, size: int, what: str) -> None:

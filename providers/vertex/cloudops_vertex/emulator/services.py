@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import rest
+from .bigquery_api import BigQuery
 from .faults import fault
 from .iam_credentials import IamCredentials
 from .metadata_server import MetadataServer
@@ -69,7 +70,7 @@ def services(site: Site) -> Mapping[str, Service]:
     principal = site.tokens.principal
     storage = Service(StorageApi(site.buckets, site.projects.number, principal), storage_call, storage_refusal)
     tokens = Service(TokenApi(site.tokens))
-    secrets = SecretManager(site)
+    secrets, tables = SecretManager(site), BigQuery(site)
     return {
         "storage.googleapis.com/*": storage,
         "*.storage.googleapis.com/*": storage,
@@ -80,5 +81,6 @@ def services(site: Site) -> Mapping[str, Service]:
         "iamcredentials.googleapis.com/*": Service(IamCredentials(site.tokens, may=site.may)),
         "cloudresourcemanager.googleapis.com/v1/*": Service(ProjectsV1(site)),
         "secretmanager.googleapis.com/*": Service(secrets, secrets.identify),
+        "bigquery.googleapis.com/*": Service(tables, tables.identify, tables.refuse),
         "metadata.google.internal/*": Service(MetadataServer(site.tokens, site.projects)),
     }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .site import Site
     from .store import Record
 
+_WITHOUT_EFFECT = ("startup_probe", "health_probe", "liveness_probe", "shared_memory_size_mb")
 #: Seconds in which a server has to be healthy, where the model says nothing.
 _STARTUP = 1800.0
 
@@ -44,6 +45,7 @@ class Served:
         model: the version.
         size: of its machine.
         account: the service account; empty for the default one.
+        unused: what was asked for and has no effect here, to be told in the log.
     """
 
     site: Site
@@ -52,6 +54,7 @@ class Served:
     model: Record
     size: MachineType
     account: str = ""
+    unused: Sequence[str] = ()
 
     @property
     def spec(self) -> Any:
@@ -156,4 +159,7 @@ class Served:
 
     def _told(self, port: int) -> Sequence[str]:
         asked = [one.container_port for one in self.spec.ports]
-        return [f"[offline] AIP_HTTP_PORT is {port}, not {asked[0]}"] if asked else []
+        given = {field.name for field, _ in self.spec.ListFields()}
+        unused = [*self.unused, *(f"container_spec.{name}" for name in _WITHOUT_EFFECT if name in given)]
+        lines = [f"[offline] without effect here: {', '.join(unused)}"] if unused else []
+        return [*lines, *([f"[offline] AIP_HTTP_PORT is {port}, not {asked[0]}"] if asked else [])]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudops.offline.machines.addresses import Addresses
 
+from .bigquery_store import Warehouse
 from .entries import Entries
 from .hosting import Attendant
 from .metadata_server import Identity, MetadataListener, MetadataServer
@@ -51,6 +52,7 @@ class Site:
         self.series = Series()
         self.tokens = Tokens()
         self.secrets = Secrets()
+        self.warehouse = Warehouse(self.clock.now)
         self.store = Store(self.clock.now, self.projects)
         self.operations = Operations(self.clock.now)
         self.addresses = Addresses()
@@ -126,6 +128,7 @@ class Site:
         self.buckets.reset()
         self.entries.reset()
         self.series.reset()
+        self.warehouse.reset()
         self.tokens.reset()
         self.secrets.reset()
         self.projects.reset()

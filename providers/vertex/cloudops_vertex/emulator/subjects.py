@@ -26,9 +26,10 @@ def subjects(kind: FaultKind, service: str) -> Collection[str]:
     """What ``kind`` can happen to in the services that the pattern ``service`` names."""
     if kind in RUNNING:
         return _THINGS.get(kind, ()) if fnmatch.fnmatchcase("aiplatform", service) else ()
+    from .bigquery_api import subjects as table_calls
     from .identify import operation_name
     from .protocol.pool import methods
     from .storage.identify import subjects as storage_calls
 
-    names = {*storage_calls(), *(operation_name(method) for method in methods())}
+    names = {*storage_calls(), *table_calls(), *(operation_name(method) for method in methods())}
     return {name for name in names if fnmatch.fnmatchcase(name.partition(":")[0], service)}

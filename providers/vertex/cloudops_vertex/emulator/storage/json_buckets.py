@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from . import conditions
 from .answer import Answer, of_json
-from .errors import Conflict, NotEmulated, PreconditionFailed, Required
+from .errors import Conflict, Invalid, NotEmulated, PreconditionFailed, Required
 from .listing import LARGEST, after, token
 from .request import Request
 from .resources import bucket_etag, bucket_settings, of_bucket
@@ -96,6 +96,7 @@ def get_policy(service: Service, request: Request) -> Answer:
 def set_policy(service: Service, request: Request) -> Answer:
     """Say who may do what; nobody is measured by it."""
     body = request.json()
+    _check_bindings(body.get("bindings", []))
     policy: dict[str, Any] = {key: body[key] for key in ("bindings", "version") if key in body}
 
     def change(bucket: Bucket) -> Bucket:
@@ -144,6 +145,13 @@ def _policy(bucket: Bucket) -> Mapping[str, Any]:
     owner = {"role": "roles/storage.legacyBucketOwner", "members": [f"projectOwner:{bucket.project}"]}
     shown = {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{bucket.name}", "version": 1, "etag": tag}
     return {**shown, "bindings": [owner], **bucket.policy}
+
+
+def _check_bindings(bindings: Any) -> None:
+    """Raise Invalid where they are not roles with members."""
+    for one in bindings if isinstance(bindings, list) else [None]:
+        if not isinstance(one, dict) or not one.get("role") or not isinstance(one.get("members", []), list):
+            raise Invalid("Invalid policy: each binding needs a role and a list of members.", "bindings")
 
 
 def _changed(service: Service, request: Request, settings: Any) -> Answer:

@@ -88,15 +88,17 @@ def delete(service: Service, request: Request) -> Answer:
 def compose(service: Service, request: Request) -> Answer:
     """Put one together of others."""
     body = request.json()
-    sources = body.get("sourceObjects") or []
+    sources, destination = body.get("sourceObjects") or [], body.get("destination") or {}
     if not sources:
         raise Required("sourceObjects")
+    if not isinstance(destination, dict) or not isinstance(sources, list) or not all(map(_is_source, sources)):
+        raise Invalid("Invalid value for sourceObjects or destination.")
     if len(sources) > _MOST_SOURCES:
         text = f"The number of source components provided ({len(sources)}) exceeds the maximum ({_MOST_SOURCES})"
         raise Invalid(text)
     if body.get("deleteSourceObjects"):
         raise NotEmulated("sources that are deleted when they were composed")
-    fields = object_fields(body.get("destination") or {}, {})
+    fields = object_fields(destination, {})
     wanted = conditions.of_query(request.query, request.headers)
     bucket, name = request.route.bucket, request.route.name
     service.bucket(request)
@@ -154,6 +156,10 @@ def _check_source(service: Service, bucket: str, source: Mapping[str, Any]) -> N
         service.buckets.get(bucket, name, generation)
     except NotFound:
         raise NotFound(f"Object {name} (generation: {generation or 0}) not found.") from None
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("objectPreconditions") or {}, dict)
 
 
 def _source(source: Mapping[str, Any]) -> tuple[str, int | None, Conditions]:

@@ -19,6 +19,8 @@ from .things import Object
 #: Up to this size an object is read at once, and its file closed before the answer begins.
 _SMALL = 1 << 16
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+#: What the name of a header can be (RFC 9110).
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _FIELDS = {
     "contentEncoding": "Content-Encoding",
     "contentDisposition": "Content-Disposition",
@@ -69,7 +71,7 @@ def hashes(crc32c: str, md5: str | None) -> str:
 
 def _headers(found: Object, form: Form) -> dict[str, str]:
     shown = {name: str(found.fields[field]) for field, name in _FIELDS.items() if found.fields.get(field)}
-    own = {f"x-goog-meta-{key}": value for key, value in found.metadata.items()}
+    own = {f"x-goog-meta-{key}": value for key, value in found.metadata.items() if _TOKEN.fullmatch(key)}
     headers = {
         "Content-Type": found.content_type or "application/octet-stream",
         "ETag": f'"{md5_of(found)}"' if form is Form.XML else found.etag,
@@ -83,12 +85,12 @@ def _headers(found: Object, form: Form) -> dict[str, str]:
         "x-goog-stored-content-encoding": str(found.fields.get("contentEncoding") or "identity"),
         **({"x-goog-component-count": str(found.components)} if found.components else {}),
     }
-    return {**headers, **shown, **{key: _plain(value) for key, value in own.items()}}
+    return {key: _plain(value) for key, value in {**headers, **shown, **own}.items()}
 
 
 def _plain(value: str) -> str:
     """A text that can be in a header: one line, as UTF-8."""
-    return " ".join(value.split("\r\n")).replace("\n", " ").replace("\r", " ").encode().decode("latin-1")
+    return re.sub(r"[\0-\x1f\x7f]+", " ", value).encode("utf-8", "replace").decode("latin-1")
 
 
 def _part(header: str, size: int) -> tuple[int, int] | None:

@@ -18,20 +18,18 @@ _DEFAULT_CLASS = "STANDARD"
 _CLASSES = frozenset({"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL"})
 _SOFT_DELETE = {"retentionDurationSeconds": "604800"}
 
-#: Settings of buckets that change nothing here, and are shown as they were set.
-_BUCKET_SETTINGS = frozenset(
-    [
-        "location",
-        "storageClass",
-        "labels",
-        "iamConfiguration",
-        "softDeletePolicy",
-        "cors",
-        "website",
-        "rpo",
-        "customPlacementConfig",
-    ]
-)
+#: Settings of buckets that change nothing here, and are shown as they were set; and of what type they are.
+_BUCKET_SETTINGS: Mapping[str, type] = {
+    "location": str,
+    "storageClass": str,
+    "labels": dict,
+    "iamConfiguration": dict,
+    "softDeletePolicy": dict,
+    "cors": list,
+    "website": dict,
+    "rpo": str,
+    "customPlacementConfig": dict,
+}
 _BUCKET_OUTPUT = frozenset(
     [
         "kind",
@@ -68,18 +66,16 @@ _BUCKET_LEFT_OUT = {
     "hierarchicalNamespace": "hierarchical namespaces",
     "ipFilter": "IP filters",
 }
-_OBJECT_FIELDS = frozenset(
-    [
-        "contentType",
-        "contentEncoding",
-        "contentDisposition",
-        "contentLanguage",
-        "cacheControl",
-        "customTime",
-        "metadata",
-        "storageClass",
-    ]
-)
+_OBJECT_FIELDS: Mapping[str, type] = {
+    "contentType": str,
+    "contentEncoding": str,
+    "contentDisposition": str,
+    "contentLanguage": str,
+    "cacheControl": str,
+    "customTime": str,
+    "metadata": dict,
+    "storageClass": str,
+}
 _OBJECT_OUTPUT = frozenset(
     [
         "kind",
@@ -121,7 +117,7 @@ def of_bucket(bucket: Bucket, project_number: str, base: str) -> dict[str, Any]:
     """A bucket; ``base`` is scheme and host for its links."""
     location = str(bucket.settings["location"])
     iam = dict(bucket.settings.get("iamConfiguration") or {})
-    uniform = {"enabled": bool((iam.get("uniformBucketLevelAccess") or {}).get("enabled"))}
+    uniform = {"enabled": iam.get("uniformBucketLevelAccess", {}).get("enabled") is True}
     iam = {
         "publicAccessPrevention": "inherited",
         **iam,
@@ -192,6 +188,9 @@ def bucket_settings(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
     given = {key: value for key, value in body.items() if key in _BUCKET_SETTINGS}
     merged = _merged(before, given)
     _check_class(merged)
+    uniform = merged.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
+    if not isinstance(uniform, dict):
+        raise Invalid("Invalid value for uniformBucketLevelAccess.", "iamConfiguration")
     location = given.get("location", before.get("location"))
     if "location" in before and str(location).upper() != before["location"]:
         raise Invalid("The location of a bucket cannot be changed.", "location")
@@ -211,12 +210,9 @@ def object_fields(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[st
     """
     _check(body, _OBJECT_FIELDS, _OBJECT_OUTPUT, _OBJECT_LEFT_OUT)
     merged = _merged(before, {key: value for key, value in body.items() if key in _OBJECT_FIELDS})
-    for key in _OBJECT_FIELDS - {"metadata"}:
-        if not isinstance(merged.get(key, ""), str):
-            raise Invalid(f"Invalid value for {key}: expected a string.", key)
     _check_class(merged)
     metadata = merged.get("metadata", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    if not all(isinstance(value, str) for value in metadata.values()):
         raise Invalid("Invalid value for metadata: expected strings.", "metadata")
     return merged
 
@@ -227,12 +223,16 @@ def _check_class(settings: Mapping[str, Any]) -> None:
         raise Invalid(text, "storageClass", code="InvalidStorageClass")
 
 
-def _check(body: Mapping[str, Any], kept: frozenset[str], output: frozenset[str], left_out: Mapping[str, str]) -> None:
+def _check(
+    body: Mapping[str, Any], kept: Mapping[str, type], output: frozenset[str], left_out: Mapping[str, str]
+) -> None:
     for key, value in body.items():
         if key in left_out and _asks(value):
             raise NotEmulated(left_out[key])
         if key not in left_out and key not in kept and key not in output and _asks(value):
             raise NotEmulated(f"the setting {key}")
+        if key in kept and value is not None and not isinstance(value, kept[key]):
+            raise Invalid(f"Invalid value for {key}.", key)
 
 
 def _asks(value: Any) -> bool:

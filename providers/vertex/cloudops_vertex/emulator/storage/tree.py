@@ -15,10 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cloudops.engine.folders import remove
+
 from .errors import StorageError
 from .names import can_be_file, check_object, is_folder
 from .records import Records
 from .things import FOLDER, Stamp
+
+#: How often a folder is made that a process removes all the time.
+_TRIES = 5
 
 
 class Seen(NamedTuple):
@@ -79,23 +84,23 @@ class Tree:
         return found
 
     def place(self, source: Path, bucket: str, name: str) -> Stamp | None:
-        """Move a file to where the object is seen; None where something stands in the way."""
-        target = self.path(bucket, name)
-        self._make_folders(bucket, name)
+        """Move a file, which nobody else has, to where the object is seen; None where something stands in the way."""
         # A time that no write can have by chance: those of the system come in steps of milliseconds.
         now = time.time_ns()
         os.utime(source, ns=(now, now))
-        with contextlib.suppress(OSError):
-            if (bucket, name) in self._implied:
-                target.rmdir()
-                self._imply(bucket, name, None)
-        try:
-            source.replace(target)
-        except OSError as error:
-            if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+        stamp = _stamp(os.lstat(source))
+        if (bucket, name) in self._implied:
+            self._prune(bucket, name)
+        for _ in range(_TRIES):
+            self._make_folders(bucket, name)
+            try:
+                source.replace(self.path(bucket, name))
+            except FileNotFoundError:
+                continue  # a process has just removed the folder
+            except (IsADirectoryError, NotADirectoryError, FileExistsError):
                 return None
-            raise
-        return _stamp(os.lstat(target))
+            return stamp
+        return None
 
     def make_folder(self, bucket: str, name: str) -> bool:
         """Have the folder of an object that ends with a slash be there; False where something stands in the way."""
@@ -115,8 +120,14 @@ class Tree:
                 self._imply(bucket, path, self.path(bucket, path).lstat().st_ino)
             self._prune(bucket, path)
         else:
-            self.path(bucket, name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                self.path(bucket, name).unlink()
             self._prune(bucket, name.rpartition("/")[0])
+
+    def forget(self, bucket: str) -> None:
+        """Take the folder of a bucket away."""
+        remove(self._root / bucket)
+        self._implied = {key: inode for key, inode in self._implied.items() if key[0] != bucket}
 
     def blocker(self, bucket: str, name: str) -> str | None:
         """The name of the first file that is where a folder has to be for an object of that name."""
@@ -155,11 +166,10 @@ class Tree:
         (self._root / bucket).mkdir(exist_ok=True)
         for parent in parents(name):
             path = self.path(bucket, parent)
-            try:
+            # Where it is there, or cannot be, the file shows that when it comes.
+            with contextlib.suppress(OSError):
                 path.mkdir()
-            except OSError:
-                continue  # it is there, or what stands in the way shows itself when the file comes
-            self._imply(bucket, parent, path.lstat().st_ino)
+                self._imply(bucket, parent, path.lstat().st_ino)
 
     def _prune(self, bucket: str, path: str) -> None:
         while path and (bucket, path) in self._implied:

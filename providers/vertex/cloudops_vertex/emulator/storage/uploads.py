@@ -159,5 +159,5 @@ def _expected(request: Request, metadata: Mapping[str, Any]) -> Mapping[str, str
     md5 = request.headers.get("content-md5") or metadata.get("md5Hash")
     if md5 and re.fullmatch(r"[0-9a-fA-F]{32}", str(md5)):
         md5 = b64encode(bytes.fromhex(str(md5))).decode()
-    known = {"md5": md5, "crc32c": metadata.get("crc32c")}
+    known = {"md5": md5 and str(md5), "crc32c": metadata.get("crc32c") and str(metadata["crc32c"])}
     return {**known, **given(request.headers.get("x-goog-hash", ""))}
