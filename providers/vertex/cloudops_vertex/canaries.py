@@ -8,7 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from cloudops.errors import NotFound
+
 from .endpoint_logs import EndpointLogs
+from .errors import is_kind
 
 if TYPE_CHECKING:
     from .client import Client
@@ -64,7 +67,12 @@ def _series(client: Client, endpoint: str, deployed: str, since: float) -> list[
     url = f"https://monitoring.googleapis.com/v3/projects/{client.project}/timeSeries"
     found: list[dict[str, Any]] = []
     while True:
-        page = client.request("monitoring.timeSeries.list", "GET", url, params=asked).json()
+        try:
+            page = client.request("monitoring.timeSeries.list", "GET", url, params=asked).json()
+        except Exception as error:
+            if is_kind(error, NotFound):  # nothing of the project has reported it yet
+                return found
+            raise
         found += page.get("timeSeries", ())
         if not page.get("nextPageToken"):
             return found

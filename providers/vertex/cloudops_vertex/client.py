@@ -62,6 +62,7 @@ class Client:
         self.settings = settings or VertexTarget()
         self.root = root
         self.sleep: Callable[[float], None] = time.sleep
+        self.now: Callable[[], float] = time.time
         self._scope = scope
         self._lock = threading.RLock()
         self._credentials: tuple[Any, str | None] | None = None
