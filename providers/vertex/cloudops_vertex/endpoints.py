@@ -157,10 +157,9 @@ class Endpoints:
                 return sorted(found, key=begun)
             asked["pageToken"] = page["nextPageToken"]
 
-    def deploying(self, endpoint: str, since: float) -> Json | None:
-        """The newest operation that deploys a model and began after ``since`` (of the service's time), or None."""
-        found = [each for each in self.operations(endpoint) if is_deployment(each) and begun(each) > since]
-        return found[-1] if found else None
+    def deploying(self, endpoint: str, since: float) -> list[Json]:
+        """The operations that deploy a model and began after ``since`` (of the service's time), oldest first."""
+        return [each for each in self.operations(endpoint) if is_deployment(each) and begun(each) > since]
 
     def operation(self, name: str) -> Json:
         """An operation as it is now."""

@@ -35,6 +35,8 @@ _MACHINES, _LONGEST = 1800, 7200
 _PROBE, _PATIENCE = 5, 5
 _PRICES = "https://cloud.google.com/vertex-ai/pricing#prediction-prices"
 _ENTRIES = 95
+#: The share of failed requests above which a canary is undone, where nothing is said.
+ERROR_RATE = 0.05
 #: Seconds in which Cloud Monitoring learns of requests, at the latest.
 LATE = 240
 
@@ -102,9 +104,7 @@ def secret_name(endpoint: str, version: str) -> str:
     return f"{endpoint}-{version}"
 
 
-def _model(
-    request: DeployRequest, where: Where, image: str, stub: str, deployed: Mapping[str, Any]
-) -> dict[str, Any]:
+def _model(request: DeployRequest, where: Where, image: str, stub: str, deployed: Mapping[str, Any]) -> dict[str, Any]:
     container: dict[str, Any] = {
         "imageUri": image,
         "command": ["python3", "-c"],
@@ -128,7 +128,10 @@ def _model(
         "description": json.dumps(deployed, sort_keys=True),
         "artifactUri": registry.artifact(version_folder(request, where)).uri,
         "containerSpec": container,
-        "labels": {**where.settings.labels, **{key: names.label(value) for key, value in (own | _lineage(request)).items()}},
+        "labels": {
+            **where.settings.labels,
+            **{key: names.label(value) for key, value in (own | _lineage(request)).items()},
+        },
         **_encryption(where),
     }
 
@@ -213,9 +216,13 @@ def _notes(request: DeployRequest, where: Where) -> list[str]:
     if spec.image is not None:
         notes.append("deploy.image: it needs python3 (3.9 or later)")
     if spec.traffic.canary is not None:
-        notes.append("deploy.traffic: Vertex AI watches no canary: whoever looks (`cloudops status`, waiting) moves it on")
+        notes.append(
+            "deploy.traffic: Vertex AI watches no canary: whoever looks (`cloudops status`, waiting) moves it on"
+        )
         if (spec.traffic.bake or 0) < LATE:
-            notes.append(f"deploy.traffic.bake: requests show in Cloud Monitoring after up to {LATE} s; bake for longer")
+            notes.append(
+                f"deploy.traffic.bake: requests show in Cloud Monitoring after up to {LATE} s; bake for longer"
+            )
     if request.secrets and not where.settings.service_account:
         notes.append("deploy.secrets: replicas can read them as the target's service_account only, and none is named")
     return notes
