@@ -161,11 +161,11 @@ class VertexDeployer(Deployer):
                 )
                 hint = "delete it first, or give the new one another name"
                 raise Conflict(text, provider="vertex", hint=hint).at("overrides", "vertex", "deploy", option)
-        if request.spec.traffic.canary is not None and len(traffic(described)) > 1:
-            if not Rollout.of(described).wanted:
-                text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
-                hint = "give all traffic to one version by `cloudops traffic`"
-                raise Conflict(text, provider="vertex", hint=hint).at("deploy", "traffic", "canary")
+        split = len(traffic(described)) > 1 and not Rollout.of(described).wanted
+        if request.spec.traffic.canary is not None and split:
+            text = f"the traffic of the endpoint {request.endpoint} is split, and a canary needs one version"
+            hint = "give all traffic to one version by `cloudops traffic`"
+            raise Conflict(text, provider="vertex", hint=hint).at("deploy", "traffic", "canary")
 
     def _make(self, request: DeployRequest, served: Served) -> None:
         """Everything that the version is deployed from."""

@@ -72,7 +72,7 @@ class Splitting:
         absent = [version for version in wished if version not in traffic(described)]
         for version in absent:
             if self._models.get(endpoint, version) is None:
-                known = ", ".join(filter(None, {**traffic(described), rollout.before: 0})) or "none"
+                known = ", ".join(each for each in (*traffic(described), rollout.before) if each) or "none"
                 text = f"the endpoint {endpoint} has no version {version}"
                 raise InvalidRequest(text, provider="vertex", hint=f"there are {known}")
         if len(absent) > 1:
