@@ -72,7 +72,7 @@ class VertexRig(Rig):
     """
 
     name = "vertex"
-    scaling: Mapping[str, Any] = MappingProxyType({"target_cpu": 1})
+    scaling: Mapping[str, Any] = MappingProxyType({"target_requests": 10})
 
     def __init__(self, folder: Path, cloud: OfflineCloud | None = None) -> None:
         super().__init__(folder)

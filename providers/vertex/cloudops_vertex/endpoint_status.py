@@ -51,7 +51,7 @@ def endpoint_status(described: Mapping[str, Any], url: str) -> Status:
     rollout, shares, phase = Rollout.of(described), traffic(described), phase_of(described)
     return Status(
         phase=phase,
-        reason=_reason(rollout, phase),
+        reason=_reason(rollout, phase, shares),
         native=_native(rollout, shares),
         created=seconds(described.get("createTime")),
         traffic={version: float(share) for version, share in shares.items()},
@@ -61,13 +61,13 @@ def endpoint_status(described: Mapping[str, Any], url: str) -> Status:
     )
 
 
-def _reason(rollout: Rollout, phase: Phase) -> str:
+def _reason(rollout: Rollout, phase: Phase, shares: Mapping[str, int]) -> str:
     if rollout.refused or rollout.reason:
         return rollout.reason
     if phase is Phase.FAILED:
         return "nothing is deployed to it: deploy again"
-    if rollout.wanted in rollout.first and rollout.first != rollout.goal:
-        return f"{rollout.wanted} gets {rollout.first[rollout.wanted]} % of the traffic and is watched for a while"
+    if rollout.wanted in shares and rollout.first != rollout.goal:
+        return f"{rollout.wanted} gets {shares[rollout.wanted]} % of the traffic and is watched for a while"
     return ""
 
 

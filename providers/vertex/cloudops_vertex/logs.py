@@ -98,7 +98,7 @@ class Logs:
 
     def find(self, job: str, text: str, also: str = "") -> Iterator[LogLine]:
         """The lines that contain ``text``, in order of time; the service looks for them, and at what ``also`` says."""
-        wanted = f'jsonPayload.message:"{text}"{also and " AND "}{also}'
+        wanted = f'(jsonPayload.message:"{text}" OR textPayload:"{text}"){also and " AND "}{also}'
         return (line for line in shown(self._entries(job, wanted)) if text in line.text)
 
     def since(self, job: str, when: str) -> Iterator[Entry]:

@@ -108,6 +108,7 @@ class VertexDeployOptions(Strict):
     )
     target_cpu: int = Field(60, ge=1, le=100, description="Percent of the CPUs above which a replica is added")
     target_accelerator: int | None = Field(None, ge=1, le=100, description="Likewise of the accelerators' time")
+    target_requests: int | None = Field(None, ge=1, description="Likewise of requests per minute and replica")
     error_rate: Share = Field(
         0.05,
         description="Share of failed requests over which a canary is undone",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "aiplatform.googleapis.com/prediction/online"
 CPU, ACCELERATOR = f"{_PREFIX}/cpu/utilization", f"{_PREFIX}/accelerator/duty_cycle"
+REQUESTS = f"{_PREFIX}/request_count"
 #: Percent at which the service adds a replica where nothing is said.
 _DEFAULT = 60
 
@@ -28,5 +29,7 @@ def resources(request: DeployRequest, machine: Machine) -> dict[str, Any]:
         specs = [{"metricName": CPU, "target": options.target_cpu if options else _DEFAULT}]
         if options and options.target_accelerator is not None:
             specs.append({"metricName": ACCELERATOR, "target": options.target_accelerator})
+        if options and options.target_requests is not None:
+            specs.append({"metricName": REQUESTS, "target": options.target_requests})
         found["autoscalingMetricSpecs"] = specs
     return found

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Real seconds between two rounds, and rounds between two measurements.
 _ROUND, _SELDOM = 0.3, 10
+#: Its target is a number per minute and replica; those of the others are percents.
+_REQUESTS = "aiplatform.googleapis.com/prediction/online/request_count"
 _LOG = "aiplatform.googleapis.com/prediction_container"
 #: The metrics by which the number of replicas can follow.
 SCALED_BY = ("aiplatform.googleapis.com/prediction/online/cpu/utilization",)
@@ -120,7 +122,7 @@ class Attendant:
         return sum(loads) / len(loads) if loads else None
 
     def _scale(self, hosted: Hosted, deployed: str, fleet: Fleet, load: float | None) -> None:
-        """Have the number of replicas follow the load on their cores, between the two limits."""
+        """Have the number of replicas follow the load on their cores and their requests, between the two limits."""
         if load is None or deployed in hosted.deploying:
             return
         with self._site.store.lock:
@@ -129,9 +131,12 @@ class Attendant:
                 return
             resources = found[0].dedicated_resources
             low, high = resources.min_replica_count, resources.max_replica_count
-            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name in SCALED_BY]
+            targets = {one.metric_name: one.target for one in resources.autoscaling_metric_specs}
         if high > low:
-            wanted = math.ceil(fleet.ready() * 100 * load / (targets[0] if targets and targets[0] else _TARGET))
-            wanted = min(max(wanted, low), high)
+            share = next((targets[name] for name in SCALED_BY if targets.get(name)), _TARGET)
+            needed = [math.ceil(fleet.ready() * 100 * load / share)]
+            if targets.get(_REQUESTS):
+                needed.append(math.ceil(hosted.asked_lately(deployed) / targets[_REQUESTS]))
+            wanted = min(max(*needed, low), high)
             if wanted != fleet.desired:
                 fleet.scale(wanted)

@@ -187,6 +187,7 @@ def _target(call: Call, name: str) -> Target:
             what = "no DeployedModel with traffic" if endpoint.message.deployed_models else "no DeployedModel"
             raise ServiceError("FAILED_PRECONDITION", f"Endpoint {endpoint.name} has {what}.")
         deployed = next(one for one in endpoint.message.deployed_models if one.id == wanted)
+        hosted.asked(wanted)
         return Target(endpoint, deployed, hosted.served[wanted], hosted.fleets[wanted])
 
 
