@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 #: Real seconds between two rounds, and rounds between two measurements.
 _ROUND, _SELDOM = 0.3, 10
-#: Its target is a number per minute and replica; those of the others are percents.
-_REQUESTS = "aiplatform.googleapis.com/prediction/online/request_count"
 _LOG = "aiplatform.googleapis.com/prediction_container"
 #: The metrics by which the number of replicas can follow.
-SCALED_BY = ("aiplatform.googleapis.com/prediction/online/cpu/utilization",)
+_CPU, _REQUESTS = (
+    f"aiplatform.googleapis.com/prediction/online/{name}" for name in ("cpu/utilization", "request_count")
+)
+SCALED_BY = (_CPU, _REQUESTS)
 #: Percent of the cores, where the deployed model says nothing.
 _TARGET = 60.0
 #: Lines of the engine's own begin so; those of the runtime in the container are the container's.
@@ -133,9 +134,8 @@ class Attendant:
             low, high = resources.min_replica_count, resources.max_replica_count
             targets = {one.metric_name: one.target for one in resources.autoscaling_metric_specs}
         if high > low:
-            share = next((targets[name] for name in SCALED_BY if targets.get(name)), _TARGET)
-            needed = [math.ceil(fleet.ready() * 100 * load / share)]
-            if targets.get(_REQUESTS):
+            needed = [math.ceil(fleet.ready() * 100 * load / (targets.get(_CPU) or _TARGET))]
+            if targets.get(_REQUESTS):  # a number per minute and replica, not a percentage
                 needed.append(math.ceil(hosted.asked_lately(deployed) / targets[_REQUESTS]))
             wanted = min(max(*needed, low), high)
             if wanted != fleet.desired:
