@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from cloudops_vertex.storage import Storage
 from cloudops.offline import OfflineCloud
 from cloudops.provider import Capability
 from cloudops.refs import Ref
-from cloudops.testing import ErrorContract, Fault, LifecycleContract, Rig, TrainContract
+from cloudops.testing import DeployContract, ErrorContract, Fault, LifecycleContract, Rig, TrainContract
 
 from .in_gcs import in_gcs
 
@@ -45,6 +46,16 @@ _NAMES = {
     "ListCustomJobs": "aiplatform.customJobs.list",
     "ListLogEntries": "logging.entries.list",
     "ListTimeSeries": "monitoring.timeSeries.list",
+    **{f"{verb}Endpoint": f"aiplatform.endpoints.{verb.lower()}" for verb in ("Create", "Get", "Update", "Delete")},
+    **{f"{verb}Model": f"aiplatform.models.{verb.lower()}" for verb in ("Upload", "Get", "Update", "Delete")},
+    "ListEndpoints": "aiplatform.endpoints.list",
+    "ListModels": "aiplatform.models.list",
+    "DeployModel": "aiplatform.endpoints.deploy",
+    "UndeployModel": "aiplatform.endpoints.undeploy",
+    "RawPredict": "aiplatform.endpoints.predict",
+    "Predict": "aiplatform.endpoints.predict",
+    "GetOperation": "aiplatform.operations.get",
+    "ListOperations": "aiplatform.operations.list",
     "CreateSecret": "secretmanager.secrets.create",
     "AddSecretVersion": "secretmanager.secrets.addVersion",
     "DeleteSecret": "secretmanager.secrets.delete",
@@ -61,6 +72,7 @@ class VertexRig(Rig):
     """
 
     name = "vertex"
+    scaling: Mapping[str, Any] = MappingProxyType({"target_requests": 10})
 
     def __init__(self, folder: Path, cloud: OfflineCloud | None = None) -> None:
         super().__init__(folder)
@@ -156,6 +168,10 @@ def _able(request: pytest.FixtureRequest, rig: VertexRig) -> None:
 
 
 class TestTrain(TrainContract):
+    pass
+
+
+class TestDeploy(DeployContract):
     pass
 
 

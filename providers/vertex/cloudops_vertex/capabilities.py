@@ -7,24 +7,22 @@ from collections.abc import Mapping
 from cloudops.provider import Capability, Support
 
 _YES = Support(True)
-#: Why nothing is served yet; :mod:`cloudops_vertex.provider` refuses with the same words.
-NOT_SERVED = "the provider vertex runs jobs only: endpoints are not part of it yet"
-HINT = "deploy with another provider: a target with provider: sagemaker or local takes the model's gs:// address"
-_NO = Support(False, NOT_SERVED, HINT)
 
 
 def capabilities() -> Mapping[Capability, Support]:
     """Every capability; needs no SDK and no credentials."""
     return {
         Capability.TRAIN: _YES,
-        Capability.DEPLOY: _NO,
-        Capability.MONITOR: Support(False, "there are no endpoints to observe yet", HINT),
+        Capability.DEPLOY: _YES,
+        Capability.MONITOR: Support(
+            False, "cloudops does not observe endpoints of Vertex AI yet", "the console shows their metrics"
+        ),
         Capability.BATCH: Support(
             False, "batch predictions are not part of the provider vertex yet", "predict in an evaluate step"
         ),
         Capability.IMAGE: _YES,
         Capability.REQUIREMENTS: Support(True, "installed by pip when the container starts"),
-        Capability.SECRETS: Support(True, "kept in Secret Manager for as long as the job exists"),
+        Capability.SECRETS: Support(True, "kept in Secret Manager for as long as the job or version exists"),
         Capability.REMOTE_INPUTS: _YES,
         Capability.ACCELERATORS: _YES,
         Capability.INSTANCE_TYPE: _YES,
@@ -37,12 +35,22 @@ def capabilities() -> Mapping[Capability, Support]:
             True, "copied to the bucket while the job runs, and back where it starts again"
         ),
         Capability.LOG_FOLLOW: _YES,
-        Capability.TRAFFIC_SPLIT: _NO,
-        Capability.CANARY: _NO,
-        Capability.ROLLBACK: _NO,
-        Capability.AUTOSCALING: _NO,
-        Capability.SCALE_TO_ZERO: _NO,
-        Capability.CAPTURE: _NO,
-        Capability.TOKEN_AUTH: _NO,
-        Capability.OPEN_ENDPOINT: _NO,
+        Capability.TRAFFIC_SPLIT: Support(
+            True, "in whole percents; one version is asked for by asking until it is the one that answers"
+        ),
+        Capability.CANARY: Support(True, "emulated: whoever looks at the endpoint moves it on, or undoes it"),
+        Capability.ROLLBACK: Support(True, "the version before is deployed again, which takes minutes"),
+        Capability.AUTOSCALING: _YES,
+        Capability.SCALE_TO_ZERO: Support(
+            False, "a model that is deployed to Vertex AI has one replica at least", "set min_replicas: 1"
+        ),
+        Capability.CAPTURE: Support(
+            False, "cloudops does not keep requests of Vertex AI's endpoints yet", "leave capture out"
+        ),
+        Capability.TOKEN_AUTH: Support(True, "an OAuth access token of Google's; it may aiplatform.endpoints.predict"),
+        Capability.OPEN_ENDPOINT: Support(
+            False,
+            "its endpoints take requests with an access token of Google's only",
+            "set auth: token, or leave it out",
+        ),
     }

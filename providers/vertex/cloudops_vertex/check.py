@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cloudops.errors import CloudopsError, InvalidRequest
-from cloudops.provider import CheckResult, JobRequest
+from cloudops.provider import CheckResult, DeployRequest, JobRequest
 
-from . import jobs, names
+from . import jobs, names, serving
 from .errors import translated
 from .names import Layout
 from .storage import Storage
@@ -70,16 +70,38 @@ def _bucket(client: Client) -> str:
 
 def _machines(client: Client, requests: Iterable[Request]) -> Iterator[CheckResult]:
     """Whether each step has a machine and an image; what the project may have of them, Vertex AI tells no one here."""
+    for request in requests:
+        try:
+            cost = _cost(client, request)
+        except CloudopsError as error:
+            yield CheckResult(
+                request.step if isinstance(request, JobRequest) else "deploy",
+                False,
+                error.message,
+                error.hint or "see docs/vertex.md",
+            )
+            continue
+        if cost is not None:
+            yield CheckResult(*cost)
+
+
+def _cost(client: Client, request: Request) -> tuple[str, bool, str] | None:
+    """The step of a request, and what its machines cost; None for what is no step here.
+
+    Raises:
+        CloudopsError: it has no machine, or something else has no place in Vertex AI.
+    """
     from .runtime import runtime_name, stub
 
-    for request in requests:
-        if not isinstance(request, JobRequest):
-            continue
-        layout = Layout.of(client.bucket, client.settings.prefix, request.lineage.project)
-        where = jobs.Where(client.project, client.location, layout, client.settings)
-        try:
-            prepared = jobs.prepare(request, where, runtime_name(), stub())
-        except CloudopsError as error:
-            yield CheckResult(request.step, False, error.message, error.hint or "see docs/vertex.md")
-            continue
-        yield CheckResult(request.step, True, prepared.cost)
+    if isinstance(request, DeployRequest):
+        where = _where(client, request.project)
+        return "deploy", True, serving.prepare(request, where, runtime_name(), stub("inference_stub.py")).cost
+    if isinstance(request, JobRequest):
+        where = _where(client, request.lineage.project)
+        return request.step, True, jobs.prepare(request, where, runtime_name(), stub()).cost
+    return None
+
+
+def _where(client: Client, project: str) -> jobs.Where:
+    layout = Layout.of(client.bucket, client.settings.prefix, project)
+    return jobs.Where(client.project, client.location, layout, client.settings)

@@ -62,6 +62,7 @@ class Client:
         self.settings = settings or VertexTarget()
         self.root = root
         self.sleep: Callable[[float], None] = time.sleep
+        self.now: Callable[[], float] = time.time
         self._scope = scope
         self._lock = threading.RLock()
         self._credentials: tuple[Any, str | None] | None = None
@@ -112,6 +113,11 @@ class Client:
         return f"{self.project}/{self.location}"
 
     @property
+    def host(self) -> str:
+        """Of Vertex AI here."""
+        return f"{self.location}-aiplatform.googleapis.com"
+
+    @property
     def parent(self) -> str:
         """Of everything in Vertex AI here."""
         return f"projects/{self.project}/locations/{self.location}"
@@ -152,8 +158,7 @@ class Client:
         """Custom jobs."""
         with self._lock:
             if self._jobs is None:
-                host = f"{self.location}-aiplatform.googleapis.com"
-                self._jobs = sdk.JobService(self.credentials, host, self.parent)
+                self._jobs = sdk.JobService(self.credentials, self.host, self.parent)
             return self._jobs
 
     @property

@@ -32,7 +32,7 @@ _ENTRIES = 100
 #: Gigabytes of the boot disk: the default, and the least that the service takes.
 _DISK = 100
 #: Variables that the service sets, and that tell each node its place.
-_RESERVED = re.compile(r"AIP_.*|CLOUD_ML_.*|CLUSTER_SPEC")
+RESERVED = re.compile(r"AIP_.*|CLOUD_ML_.*|CLUSTER_SPEC")
 #: The variable in a job's description that tells that there may be further attempts.
 RETRIES = "CLOUDOPS_RETRIES"
 #: The label of a job that has a secret.
@@ -288,7 +288,7 @@ def _check(request: JobRequest, options: VertexJobOptions | None, settings: Vert
             hint="set retries: 0 with num_nodes, or resume a failed job by the same call again",
         ).at(step, "retries")
     for key in (*spec.envs, *spec.secrets):
-        if _RESERVED.fullmatch(key):
+        if RESERVED.fullmatch(key):
             where = "envs" if key in spec.envs else "secrets"
             text = f"the variable {key} is set by Vertex AI"
             raise InvalidRequest(text, provider="vertex", hint="choose another name").at(step, where)

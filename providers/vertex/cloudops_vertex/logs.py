@@ -33,11 +33,27 @@ _REPLICA = re.compile(r"workerpool(\d+)-(\d+)")
 Entry = Mapping[str, Any]
 
 
-class Logs:
-    """Reads the logs of jobs."""
+def clauses_of_job(job: str) -> list[str]:
+    """Which entries are those of a job with this id."""
+    return ['resource.type="ml_job"', f'resource.labels.job_id="{job}"']
 
-    def __init__(self, client: Client) -> None:
+
+def clauses_of_endpoint(endpoint: str) -> list[str]:
+    """Which entries are those of an endpoint with this id."""
+    return ['resource.type="aiplatform.googleapis.com/Endpoint"', f'resource.labels.endpoint_id="{endpoint}"']
+
+
+class Logs:
+    """Reads the logs of jobs, or of what else there is.
+
+    Args:
+        client: to ask with.
+        clauses: those of the filter for what has an id.
+    """
+
+    def __init__(self, client: Client, clauses: Callable[[str], list[str]] = clauses_of_job) -> None:
         self._client = client
+        self._clauses = clauses
 
     def read(self, job: str) -> Iterator[LogLine]:
         """All lines of the job with the id ``job``, in order of time."""
@@ -80,16 +96,17 @@ class Logs:
             wait = _SOON if lines or was_over else min(_LATER, wait * 1.5)
             self._client.sleep(wait)
 
-    def find(self, job: str, text: str) -> Iterator[LogLine]:
-        """The lines that contain ``text``, in order of time; the service looks for them."""
-        return (line for line in shown(self._entries(job, f'jsonPayload.message:"{text}"')) if text in line.text)
+    def find(self, job: str, text: str, also: str = "") -> Iterator[LogLine]:
+        """The lines that contain ``text``, in order of time; the service looks for them, and at what ``also`` says."""
+        wanted = f'(jsonPayload.message:"{text}" OR textPayload:"{text}"){also and " AND "}{also}'
+        return (line for line in shown(self._entries(job, wanted)) if text in line.text)
 
     def since(self, job: str, when: str) -> Iterator[Entry]:
         """The entries from a time (RFC 3339) on."""
         return self._entries(job, f'timestamp>="{when}"' if when else "")
 
     def _entries(self, job: str, also: str = "", *, order: str = "asc", size: int = _PAGE) -> Iterator[Entry]:
-        wanted = ['resource.type="ml_job"', f'resource.labels.job_id="{job}"', *([also] if also else [])]
+        wanted = [*self._clauses(job), *([also] if also else [])]
         body: dict[str, Any] = {
             "resourceNames": [f"projects/{self._client.project}"],
             "filter": " AND ".join(wanted),
@@ -137,7 +154,13 @@ class _Reader:
 
 
 def source(entry: Entry) -> str:
-    """``rank-0`` for ``workerpool0-0``, ``rank-1`` for ``workerpool1-0``; empty for what the service itself writes."""
+    """``rank-0`` for ``workerpool0-0``, ``rank-1`` for ``workerpool1-0``, a replica's id for what an endpoint's says.
+
+    Empty for what the service itself writes.
+    """
+    if "endpoint_id" in entry.get("resource", {}).get("labels", {}):
+        labels = entry.get("labels", {})
+        return str(labels.get("replica_id") or labels.get("deployed_model_id") or "replica")
     found = _REPLICA.fullmatch(str(entry.get("resource", {}).get("labels", {}).get("task_name", "")))
     if found is None:
         return ""

@@ -18,6 +18,8 @@ SECRETS = "https://secretmanager.googleapis.com/v1"
 NAME, BASE, PROJECT, STEP, CHECKPOINT = (
     f"cloudops_{word}" for word in ("name", "base", "project", "step", "checkpoint")
 )
+#: The label of an endpoint's models that names the endpoint.
+ENDPOINT, VERSION = "cloudops_endpoint", "cloudops_version"
 _LABEL = re.compile(r"[^a-z0-9_-]")
 _TRY = re.compile(r"([a-z][a-z0-9-]*?-(?:prepare|train|evaluate)-[0-9a-f]{10})(?:-([0-9]+))?")
 
@@ -103,6 +105,15 @@ class Layout:
         """One version of an input that came from the caller's machine."""
         return self.base / "data" / version
 
+    @property
+    def endpoints(self) -> Place:
+        """The folders of endpoints."""
+        return self.base / "endpoints"
+
+    def endpoint(self, name: str) -> Place:
+        """Everything of one endpoint: a folder for each version."""
+        return self.endpoints / name
+
     def checkpoints(self, name: str) -> Place:
         """What the tries of one intent share."""
         return self.base / "checkpoints" / name
@@ -138,11 +149,11 @@ def short_digest(value: Any, length: int = 16) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
-def secret_id(name: str) -> str:
-    """The id of the secret of a job."""
-    return f"cloudops-jobs-{name}"
+def secret_id(name: str, kind: str = "jobs") -> str:
+    """The id of the secret of a job, or of an endpoint's version (of the kind ``endpoints``)."""
+    return f"cloudops-{kind}-{name}"
 
 
-def secret_url(project: str, name: str) -> str:
-    """The address of the secret of a job."""
-    return f"{SECRETS}/projects/{project}/secrets/{secret_id(name)}"
+def secret_url(project: str, name: str, kind: str = "jobs") -> str:
+    """The address of such a secret."""
+    return f"{SECRETS}/projects/{project}/secrets/{secret_id(name, kind)}"

@@ -11,7 +11,7 @@ def cloudops_provider() -> ProviderInfo:
     """The Vertex AI provider."""
     return ProviderInfo(
         name="vertex",
-        summary="Google Vertex AI: custom training jobs.",
+        summary="Google Vertex AI: custom training jobs and endpoints.",
         create="cloudops_vertex.provider:create",
         target="cloudops_vertex.options:VertexTarget",
         overrides="cloudops_vertex.options:VertexOverrides",

@@ -32,6 +32,7 @@ def _need(permissions: str, optional: str = "") -> Need:
 
 _BUCKET = "a bucket that is there already, and named in the target"
 _SECRET = "steps without secrets"
+_ENDPOINT = "projects without endpoints"
 
 #: A call to what it needs. The tests hold it against the calls that are made.
 CALLS: Mapping[str, Need] = {
@@ -40,16 +41,31 @@ CALLS: Mapping[str, Need] = {
     "aiplatform.customJobs.list": _need("aiplatform.customJobs.list"),
     "aiplatform.customJobs.cancel": _need("aiplatform.customJobs.cancel"),
     "aiplatform.customJobs.delete": _need("aiplatform.customJobs.delete"),
+    **{
+        f"aiplatform.endpoints.{call}": _need(f"aiplatform.endpoints.{call}", _ENDPOINT)
+        for call in ("get", "list", "create", "update", "delete", "predict")
+    },
+    # The model is read by whoever deploys it.
+    "aiplatform.endpoints.deploy": _need("aiplatform.endpoints.deploy aiplatform.models.get", _ENDPOINT),
+    "aiplatform.endpoints.undeploy": _need("aiplatform.endpoints.undeploy", _ENDPOINT),
+    **{
+        f"aiplatform.models.{call}": _need(f"aiplatform.models.{call}", _ENDPOINT)
+        for call in ("get", "list", "upload", "update", "delete")
+    },
+    # An operation is read by whoever may read what it is about.
+    "aiplatform.operations.get": _need("aiplatform.endpoints.get aiplatform.models.get", _ENDPOINT),
+    "aiplatform.operations.list": _need("aiplatform.operations.list", _ENDPOINT),
     "storage.buckets.get": _need("storage.buckets.get", "a bucket of the default name"),
     "storage.buckets.list": _need("storage.buckets.list", _BUCKET),
     "storage.buckets.insert": _need("storage.buckets.create", _BUCKET),
     # Writing over an object deletes the one before, and takes that permission.
     "storage.objects.insert": _need("storage.objects.create storage.objects.delete"),
+    "storage.objects.rewrite": _need("storage.objects.create storage.objects.get", _ENDPOINT),
     "storage.objects.get": _need("storage.objects.get"),
     "storage.objects.list": _need("storage.objects.list"),
     "storage.objects.delete": _need("storage.objects.delete"),
     "logging.entries.list": _need("logging.logEntries.list"),
-    "monitoring.timeSeries.list": _need("monitoring.timeSeries.list", "what jobs used of their machines"),
+    "monitoring.timeSeries.list": _need("monitoring.timeSeries.list", "what jobs used of their machines, and canaries"),
     "secretmanager.secrets.create": _need("secretmanager.secrets.create", _SECRET),
     "secretmanager.secrets.addVersion": _need("secretmanager.versions.add", _SECRET),
     "secretmanager.secrets.delete": _need("secretmanager.secrets.delete", _SECRET),
@@ -77,7 +93,7 @@ def role(*, of_job: bool = False) -> dict[str, Any]:
     """The custom role of whoever runs cloudops, or ``of_job`` that of the jobs' service account."""
     needs = JOB if of_job else (*CALLS.values(), *BESIDE)
     title = "cloudops jobs" if of_job else "cloudops"
-    what = "What the jobs of cloudops need" if of_job else "What cloudops needs to run jobs on Vertex AI"
+    what = "What the jobs of cloudops need" if of_job else "What cloudops needs to run jobs and endpoints on Vertex AI"
     return {
         "title": title,
         "description": what,

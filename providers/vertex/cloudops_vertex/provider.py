@@ -1,30 +1,29 @@
-"""The three roles on Vertex AI; two of them refuse, with a reason."""
+"""The three roles on Vertex AI; that which observes refuses, with a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NoReturn
+from threading import RLock
+from typing import TYPE_CHECKING
 
-from cloudops.errors import NotFound, UnsupportedFeature
+from cloudops.errors import UnsupportedFeature
 from cloudops.provider import (
-    Answer,
     Capability,
     Captured,
     CheckResult,
-    Deployer,
-    DeployRequest,
     Monitor,
-    Plan,
     Provider,
     ProviderContext,
     Request,
     Support,
 )
-from cloudops.refs import Listed, LogLine, MetricPoint, Ref, Status
+from cloudops.refs import MetricPoint, Ref
 
-from .capabilities import HINT, NOT_SERVED
 from .client import Client
 from .trainer import VertexTrainer
+
+if TYPE_CHECKING:
+    from .deployer import VertexDeployer
 
 
 def create(context: ProviderContext) -> VertexProvider:
@@ -33,7 +32,7 @@ def create(context: ProviderContext) -> VertexProvider:
 
 
 class VertexProvider(Provider):
-    """Custom training jobs."""
+    """Custom training jobs and endpoints."""
 
     def __init__(self, client: Client) -> None:
         from .plugin import cloudops_provider
@@ -41,6 +40,8 @@ class VertexProvider(Provider):
         super().__init__(cloudops_provider())
         self._client = client
         self._trainer = VertexTrainer(client)
+        self._deployer: VertexDeployer | None = None
+        self._lock = RLock()
 
     @property
     def trainer(self) -> VertexTrainer:
@@ -48,13 +49,18 @@ class VertexProvider(Provider):
         return self._trainer
 
     @property
-    def deployer(self) -> Deployer:
-        """Refuses: see :data:`cloudops_vertex.capabilities.NOT_SERVED`."""
-        return NoDeployer()
+    def deployer(self) -> VertexDeployer:
+        """Endpoints."""
+        with self._lock:
+            if self._deployer is None:
+                from .deployer import VertexDeployer
+
+                self._deployer = VertexDeployer(self._client)
+            return self._deployer
 
     @property
     def monitor(self) -> Monitor:
-        """Refuses likewise."""
+        """Refuses: see :mod:`cloudops_vertex.capabilities`."""
         return NoMonitor()
 
     def capabilities(self) -> Mapping[Capability, Support]:
@@ -74,63 +80,20 @@ class VertexProvider(Provider):
         self._client.close()
 
 
-def _refuse() -> NoReturn:
-    raise UnsupportedFeature(NOT_SERVED, provider="vertex", hint=HINT)
-
-
-class NoDeployer(Deployer):
-    """There are no endpoints: what would make one is refused, and none is found."""
-
-    def plan(self, request: DeployRequest) -> Plan:
-        """Refused."""
-        _refuse()
-
-    def deploy(self, request: DeployRequest) -> Ref:
-        """Refused."""
-        _refuse()
-
-    def find(self, name: str) -> Ref | None:
-        """None: ``cloudops down`` and ``status`` look here."""
-        return None
-
-    def status(self, ref: Ref) -> Status:
-        """Raises NotFound."""
-        raise NotFound(f"the provider vertex has no endpoint {ref.id}: {NOT_SERVED}", provider="vertex", ref=ref)
-
-    def predict(
-        self, ref: Ref, body: bytes, *, content_type: str = "application/json", version: str | None = None
-    ) -> Answer:
-        """Refused."""
-        _refuse()
-
-    def set_traffic(self, ref: Ref, shares: Mapping[str, float]) -> None:
-        """Refused."""
-        _refuse()
-
-    def rollback(self, ref: Ref) -> None:
-        """Refused."""
-        _refuse()
-
-    def logs(self, ref: Ref, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
-        """Raises NotFound."""
-        self.status(ref)
-        return iter(())
-
-    def delete(self, ref: Ref) -> None:
-        """There is nothing to delete."""
-
-    def endpoints(self, project: str | None = None) -> Iterator[Listed]:
-        """None."""
-        return iter(())
-
-
 class NoMonitor(Monitor):
     """There is nothing to observe."""
 
     def metrics(self, ref: Ref, *, since: float, until: float) -> list[MetricPoint]:
         """Refused."""
-        _refuse()
+        raise _refusal()
 
     def captured(self, ref: Ref, *, since: float, until: float) -> Iterator[Captured]:
         """Refused."""
-        _refuse()
+        raise _refusal()
+
+
+def _refusal() -> UnsupportedFeature:
+    from .capabilities import capabilities
+
+    support = capabilities()[Capability.MONITOR]
+    return UnsupportedFeature(support.reason, provider="vertex", hint=support.hint)

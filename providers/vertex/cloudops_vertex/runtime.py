@@ -19,6 +19,13 @@ JOB_FILES = {
     "cloudops_vertex/container/gcs.py": "gcs.py",
     "cloudops_vertex/container/sync.py": "sync.py",
 }
+#: Likewise of a replica.
+SERVING_FILES = {
+    "inference.py": "inference.py",
+    "cloudops_vertex/__init__.py": "",
+    "cloudops_vertex/container/__init__.py": "",
+    "cloudops_vertex/container/gcs.py": "gcs.py",
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -44,9 +51,9 @@ def container_file(name: str) -> bytes:
 
 
 @functools.cache
-def stub() -> str:
-    """The program in a job's arguments, which fetches and starts the rest; without comments and docstrings."""
-    tree = ast.parse(container_file("stub.py"))
+def stub(name: str = "stub.py") -> str:
+    """The program in a container's arguments, which fetches and starts the rest; without comments and docstrings."""
+    tree = ast.parse(container_file(name))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
             del node.body[0]
@@ -54,9 +61,19 @@ def stub() -> str:
 
 
 def job_archive(files: Mapping[str, bytes]) -> bytes:
-    """What the stub fetches: ``files``, the runtime and the container's own, as a zip; the same bytes for the same."""
+    """What the stub of a job fetches: ``files``, the runtime and the container's own, as a zip."""
+    return _archive(files, JOB_FILES)
+
+
+def serving_archive(files: Mapping[str, bytes]) -> bytes:
+    """What the stub of a replica fetches, likewise."""
+    return _archive(files, SERVING_FILES)
+
+
+def _archive(files: Mapping[str, bytes], own: Mapping[str, str]) -> bytes:
+    """A zip; the same bytes for the same content."""
     name, runtime = runtime_archive()
-    ours = {path: container_file(each) if each else b"" for path, each in JOB_FILES.items()}
+    ours = {path: container_file(each) if each else b"" for path, each in own.items()}
     everything = {**files, name: runtime, **ours}
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:

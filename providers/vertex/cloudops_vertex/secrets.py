@@ -1,4 +1,4 @@
-"""Secrets of a job: one in Secret Manager, for as long as the job exists.
+"""Secrets of a job, or of an endpoint's version: one in Secret Manager, for as long as that exists.
 
 https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _LARGEST = 65536
 
 
-def put(client: Client, name: str, values: Mapping[str, str], project: str) -> None:
-    """Keep ``values`` for the job ``name``, over what may be there, in the client's location alone."""
+def put(client: Client, name: str, values: Mapping[str, str], project: str, kind: str = "jobs") -> None:
+    """Keep ``values`` for the job ``name`` (or what else ``kind`` says), over what may be there, in one location."""
     content = json.dumps(dict(values)).encode()
     if len(content) > _LARGEST:
         raise InvalidRequest(f"the secrets are larger than {_LARGEST} bytes together", provider="vertex")
@@ -35,7 +35,7 @@ def put(client: Client, name: str, values: Mapping[str, str], project: str) -> N
             "secretmanager.secrets.create",
             "POST",
             f"{names.SECRETS}/projects/{client.project}/secrets",
-            params={"secretId": names.secret_id(name)},
+            params={"secretId": names.secret_id(name, kind)},
             json={
                 "replication": {"userManaged": {"replicas": [replica]}},
                 "labels": {names.PROJECT: names.label(project)},
@@ -47,15 +47,15 @@ def put(client: Client, name: str, values: Mapping[str, str], project: str) -> N
     client.request(
         "secretmanager.secrets.addVersion",
         "POST",
-        f"{names.secret_url(client.project, name)}:addVersion",
+        f"{names.secret_url(client.project, name, kind)}:addVersion",
         json={"payload": {"data": base64.b64encode(content).decode()}},
     )
 
 
-def delete(client: Client, name: str) -> None:
-    """Delete the secret of the job ``name``; silent when it is gone."""
+def delete(client: Client, name: str, kind: str = "jobs") -> None:
+    """Delete the secret of the job ``name``, or of what else ``kind`` says; silent when it is gone."""
     try:
-        client.request("secretmanager.secrets.delete", "DELETE", names.secret_url(client.project, name))
+        client.request("secretmanager.secrets.delete", "DELETE", names.secret_url(client.project, name, kind))
     except Exception as error:
         if not is_kind(error, NotFound):
             raise

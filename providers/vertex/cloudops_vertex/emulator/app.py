@@ -116,7 +116,8 @@ class Application:
             raise ServiceError("UNIMPLEMENTED", text)
         check_required(called.request)
         host = str(environ["HTTP_HOST"]).partition(":")[0]
-        return function(Call(self._site, called.method, principal, host), called.request)
+        headers: dict[str, str] = environ.setdefault(rest.HEADERS, {})
+        return function(Call(self._site, called.method, principal, host, headers), called.request)
 
     def _write(self, environ: WSGIEnvironment, answer: Any, start: StartResponse) -> Iterable[bytes]:
         if grpc_wire.is_call(environ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ _MUTABLE = ("dedicated_resources", "disable_container_logging", "enable_access_l
 _NOT_EMULATED = ("automatic_resources", "shared_resources", "explanation_spec", "speculative_decoding_spec")
 _WITHOUT_EFFECT = ("enable_access_logging", "disable_container_logging", "faster_deployment_config", "system_labels")
 _MACHINES_WITHOUT_EFFECT = ("spot", "required_replica_count", "flex_start", "initial_replica_count")
+#: An id that the caller chooses; the service's own are longer.
+_ID = re.compile(r"(?!0$)[0-9]{1,10}")
 _DEFAULT_MACHINE = "n1-standard-2"
 
 
@@ -79,9 +82,9 @@ def _served(call: Call, endpoint: Record, model: Record, wanted: Any) -> Served:
     field = "deployed_model.dedicated_resources"
     size = check_machine(resources.machine_spec, f"{field}.machine_spec", "custom_model_serving")
     _check_replicas(resources, field)
+    if wanted.id and not _ID.fullmatch(wanted.id):
+        raise refused([("deployed_model.id", "The DeployedModel ID must be 1-10 digits.")])
     wanted.id = wanted.id or str(10**18 + secrets.randbelow(8 * 10**18))
-    if not wanted.id.isdecimal() or len(wanted.id) > 19 or wanted.id == NEW:
-        raise refused([("deployed_model.id", "The DeployedModel ID must be 1-19 digits.")])
     wanted.model, wanted.model_version_id = model.message.name, model.message.version_id
     wanted.display_name = wanted.display_name or model.message.display_name
     return Served(call.site, endpoint.name.id, wanted.id, model, size, wanted.service_account, _unused(wanted))

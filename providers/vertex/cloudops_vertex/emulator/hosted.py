@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from cloudops.offline.faults import FaultKind
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Seconds that an answer to a health check may take: https://cloud.google.com/vertex-ai/docs/predictions
 _PATIENCE = 10.0
+_MINUTE = 60.0
 
 
 class Hosted:
@@ -38,6 +41,8 @@ class Hosted:
         self.served: dict[str, Served] = {}
         #: Every fleet that there ever was; their logs are still to be collected.
         self.made: list[Fleet] = []
+        #: When requests of the last minute came, by the ids of deployed models.
+        self._asked: dict[str, deque[float]] = {}
         #: The ids of what is on its way.
         self.deploying: set[str] = set()
         self.ended = threading.Event()
@@ -61,10 +66,24 @@ class Hosted:
             self.fleets[deployed], self.served[deployed] = fleet, served
         return fleet
 
+    def asked(self, deployed: str) -> None:
+        """A request goes to a deployed model now."""
+        with self.lock:
+            self._asked.setdefault(deployed, deque()).append(time.monotonic())
+
+    def asked_lately(self, deployed: str) -> int:
+        """The requests of the last minute."""
+        with self.lock:
+            found = self._asked.get(deployed, deque())
+            while found and found[0] < time.monotonic() - _MINUTE:
+                found.popleft()
+            return len(found)
+
     def drop(self, deployed: str) -> Fleet | None:
         """Take a model's fleet out of service; whoever asks for it closes it."""
         with self.lock:
             self.served.pop(deployed, None)
+            self._asked.pop(deployed, None)
             return self.fleets.pop(deployed, None)
 
     def end(self) -> None:

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 _ROUND, _SELDOM = 0.3, 10
 _LOG = "aiplatform.googleapis.com/prediction_container"
 #: The metrics by which the number of replicas can follow.
-SCALED_BY = ("aiplatform.googleapis.com/prediction/online/cpu/utilization",)
+_CPU, _REQUESTS = (
+    f"aiplatform.googleapis.com/prediction/online/{name}" for name in ("cpu/utilization", "request_count")
+)
+SCALED_BY = (_CPU, _REQUESTS)
 #: Percent of the cores, where the deployed model says nothing.
 _TARGET = 60.0
-#: Lines of the engine's own begin so.
-_MARK = "[cloudops] "
+#: Lines of the engine's own begin so; those of the runtime in the container are the container's.
+_MARKS = ("[cloudops] started ", "[cloudops] ended: ")
 
 
 class Attendant:
@@ -87,7 +90,7 @@ class Attendant:
 
     def _deliver(self, hosted: Hosted, fleet: Fleet, replica: Replica) -> None:
         tail = self._tails.setdefault(replica.id, LogTail(replica.log))
-        lines = [(moment, "INFO", text) for moment, text in tail.lines() if not text.startswith(_MARK)]
+        lines = [(moment, "INFO", text) for moment, text in tail.lines() if not text.startswith(_MARKS)]
         if lines:
             name = hosted.record.name
             resource = {"resource_container": name.project, "location": name.location, "endpoint_id": name.id}
@@ -120,7 +123,7 @@ class Attendant:
         return sum(loads) / len(loads) if loads else None
 
     def _scale(self, hosted: Hosted, deployed: str, fleet: Fleet, load: float | None) -> None:
-        """Have the number of replicas follow the load on their cores, between the two limits."""
+        """Have the number of replicas follow the load on their cores and their requests, between the two limits."""
         if load is None or deployed in hosted.deploying:
             return
         with self._site.store.lock:
@@ -129,9 +132,11 @@ class Attendant:
                 return
             resources = found[0].dedicated_resources
             low, high = resources.min_replica_count, resources.max_replica_count
-            targets = [one.target for one in resources.autoscaling_metric_specs if one.metric_name in SCALED_BY]
+            targets = {one.metric_name: one.target for one in resources.autoscaling_metric_specs}
         if high > low:
-            wanted = math.ceil(fleet.ready() * 100 * load / (targets[0] if targets and targets[0] else _TARGET))
-            wanted = min(max(wanted, low), high)
+            needed = [math.ceil(fleet.ready() * 100 * load / (targets.get(_CPU) or _TARGET))]
+            if targets.get(_REQUESTS):  # a number per minute and replica, not a percentage
+                needed.append(math.ceil(hosted.asked_lately(deployed) / targets[_REQUESTS]))
+            wanted = min(max(*needed, low), high)
             if wanted != fleet.desired:
                 fleet.scale(wanted)

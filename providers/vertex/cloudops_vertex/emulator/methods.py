@@ -7,7 +7,7 @@ message, or an iterator of messages where the method streams them. It raises :cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .protocol.pool import class_of
@@ -32,12 +32,14 @@ class Call:
         method: what is called.
         principal: who calls, such as an email address of a service account.
         host: that was asked.
+        headers: of the answer over REST, beside those of its form.
     """
 
     site: Site
     method: MethodDescriptor
     principal: str
     host: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:

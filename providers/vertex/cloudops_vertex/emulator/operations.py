@@ -94,6 +94,10 @@ class Operations:
 
     def _end(self, made: Any) -> Any:
         made.done = True
+        told: Any = pool.message(made.metadata.TypeName())()
+        made.metadata.Unpack(told)
+        stamp(told.generic_metadata.update_time, self._now())
+        _pack(made.metadata, told)
         self._changed.notify_all()
         return _copy(made)
 

@@ -90,6 +90,7 @@ def predict(call: Call, request: Any) -> Any:
 def raw_predict(call: Call, request: Any) -> Any:
     """Hand a body to the server, and its answer back, as they are."""
     target = _target(call, request.endpoint)
+    _tell(call, target)
     body = request.http_body.data
     data, kind = _ask(target, body, request.http_body.content_type or "application/json")
     log(
@@ -106,9 +107,16 @@ def raw_predict(call: Call, request: Any) -> Any:
 def stream_raw_predict(call: Call, request: Any) -> Iterator[Any]:
     """The same, with the answer in pieces as they come."""
     target = _target(call, request.endpoint)
+    _tell(call, target)
     body, kind = request.http_body.data, request.http_body.content_type or "application/json"
     _check_size(target, len(body), "request")
     return _pieces(call, target, body, kind)
+
+
+def _tell(call: Call, target: Target) -> None:
+    """Who answers is told in headers, of raw predictions alone: their messages have no field for it."""
+    call.headers["X-Vertex-AI-Endpoint-Id"] = target.endpoint.name.id
+    call.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
 
 
 def _pieces(call: Call, target: Target, body: bytes, kind: str) -> Iterator[Any]:
@@ -179,6 +187,7 @@ def _target(call: Call, name: str) -> Target:
             what = "no DeployedModel with traffic" if endpoint.message.deployed_models else "no DeployedModel"
             raise ServiceError("FAILED_PRECONDITION", f"Endpoint {endpoint.name} has {what}.")
         deployed = next(one for one in endpoint.message.deployed_models if one.id == wanted)
+        hosted.asked(wanted)
         return Target(endpoint, deployed, hosted.served[wanted], hosted.fleets[wanted])
 
 

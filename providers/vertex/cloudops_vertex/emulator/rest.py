@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
 _REASONS |= {429: "Too Many Requests", 499: "Client Closed Request", 500: "Internal Server Error"}
 _REASONS |= {501: "Not Implemented", 503: "Service Unavailable", 504: "Gateway Timeout"}
+#: Where a request's surroundings keep the headers that its answer is to have.
+HEADERS = "cloudops.headers"
 _OPERATION = re.compile(r"/(?:v1|v1beta1|ui)/(projects/.+/operations(?:/[^/:]+)?)(:cancel|:wait)?")
 _OPERATION_CALLS = {
     ("GET", ""): "GetOperation",
@@ -80,7 +82,7 @@ def write(environ: WSGIEnvironment, answer: Any, start_response: StartResponse) 
         return _stream(environ, answer, start_response)
     if answer.DESCRIPTOR.full_name == "google.api.HttpBody":
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.data)))]
-        start_response("200 OK", headers)
+        start_response("200 OK", [*headers, *environ.get(HEADERS, {}).items()])
         return [answer.data]
     return send(200, requests.write(answer, numbers=_numbers(environ)), start_response)
 
@@ -105,7 +107,8 @@ def send(
 def _stream(environ: WSGIEnvironment, messages: Iterator[Any], start_response: StartResponse) -> Iterator[bytes]:
     first: Any = next(messages, None)
     raw = first is not None and first.DESCRIPTOR.full_name == "google.api.HttpBody"
-    start_response("200 OK", [("Content-Type", first.content_type if raw else "application/json; charset=UTF-8")])
+    kind = first.content_type if raw else "application/json; charset=UTF-8"
+    start_response("200 OK", [("Content-Type", kind), *environ.get(HEADERS, {}).items()])
     if raw:
         yield first.data
         yield from (one.data for one in messages)
