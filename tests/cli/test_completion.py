@@ -48,7 +48,7 @@ def _completed(project: Project, line: str, **variables: str) -> list[str]:
         ("cloudops predict --data ", "file,"),
         ("cloudops monitor --html r", "file,r"),
         ("cloudops init ", "dir,"),
-        ("cloudops train --provider ", "plain,local plain,sagemaker"),
+        ("cloudops train --provider ", "plain,local plain,sagemaker plain,vertex"),
         ("cloudops providers lo", "plain,local"),
         ("cloudops train --target ", "plain,here plain,there"),
         ("cloudops train --target=th", "plain,there"),

@@ -14,8 +14,8 @@ from cloudops.testing.projects import configure
 @pytest.mark.parametrize(
     "content",
     [
-        {"overrides": {"vertex": {"train": {"volume_size": 100}}}},
-        {"targets": {"gcp": {"provider": "vertex", "region": "eu-west-1"}}},
+        {"overrides": {"azureml": {"train": {"volume_size": 100}}}},
+        {"targets": {"azure": {"provider": "azureml", "region": "eu-west-1"}}},
         {"targets": {"here": {"provider": "local", "python": "python3"}}},
     ],
 )
@@ -35,7 +35,7 @@ def test_a_file_for_several_clouds_runs_where_one_of_them_is_installed(
             {"targets": {"a": {"provider": "local", "pythn": "x"}}},
             "targets.a.pythn: unknown key; did you mean 'python'?",
         ),
-        ({"targets": {"gcp": {"provider": "vertex"}}, "target": "gcp"}, "provider: the provider 'vertex' is not"),
+        ({"targets": {"azure": {"provider": "azureml"}}, "target": "azure"}, "provider: the provider 'azureml' is not"),
     ],
 )
 def test_what_is_misspelt_is_refused_though_it_is_not_used(

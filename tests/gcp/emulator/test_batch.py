@@ -152,7 +152,8 @@ def test_a_job_is_cancelled(cloud: Cloud) -> None:
 )
 def test_faults_happen(cloud: Cloud, kind: FaultKind | None, state: Any) -> None:
     rows(cloud, "".join(f"{n}\n" for n in range(10)))
-    cloud.faults.add(Rule(kind or FaultKind.UNKNOWN_STATE, on="aiplatform:batch-prediction-job"))
+    lasts = 1.0 if kind is FaultKind.NO_CAPACITY else None
+    cloud.faults.add(Rule(kind or FaultKind.UNKNOWN_STATE, on="aiplatform:batch-prediction-job", seconds=lasts))
     name = cloud.rest("POST", BATCHES, body(upload(cloud), manualBatchTuningParameters={"batchSize": 1}))["name"]
     job = cloud.until(lambda: cloud.rest("GET", name), lambda found: "endTime" in found)
     assert job["state"] == state

@@ -113,10 +113,12 @@ def test_a_fault_has_the_form_of_the_service(warehouse: Cloud) -> None:
 def test_predictions_are_logged(warehouse: Cloud) -> None:
     config = {"enabled": True, "samplingRate": 1.0, "bigqueryDestination": {"outputUri": f"bq://{PROJECT}"}}
     where = endpoint(warehouse, predictRequestResponseLoggingConfig=config)
+    dataset = f"logging_e_{where.rpartition('/')[2]}"
+    told = warehouse.rest("GET", where)["predictRequestResponseLoggingConfig"]["bigqueryDestination"]
+    assert told == {"outputUri": f"bq://{PROJECT}.{dataset}.request_response_logging"}
     deployed = deploy(warehouse, where, upload(warehouse))
     warehouse.rest("POST", f"{where}:predict", {"instances": [1, {"b": 2}]})
     warehouse.send("POST", f"/v1/{where}:rawPredict", b"abc", kind="text/x")
-    dataset = f"logging_e_{where.rpartition('/')[2]}"
     found = good(warehouse, "GET", f"/{dataset}/tables/request_response_logging/data")["rows"]
     rows = [[one["v"] for one in row["f"]] for row in found]
     assert {row[0] for row in rows} == {where.rpartition("/")[2]}

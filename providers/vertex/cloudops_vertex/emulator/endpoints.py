@@ -10,7 +10,7 @@ from .crud import Kind
 from .hosted import Hosted
 from .methods import Call, implements
 from .protocol.errors import ServiceError, refused
-from .request_logging import check_logging
+from .request_logging import check_logging, prepare_logging
 from .store import Record, shown
 from .traffic import check_split
 
@@ -47,6 +47,7 @@ def create(call: Call, request: Any) -> Any:
             message.dedicated_endpoint_dns = f"{own.id}.{own.location}-{own.project}.prediction.vertexai.goog"
         record = call.site.store.add(name, message)
         record.live = Hosted(call.site, record)
+        prepare_logging(call.site, record)
     begun = call.site.operations.begin(call, name, "CreateEndpointOperationMetadata")
     call.site.operations.finish(begun.name, crud.answered(call, "Endpoint", name=message.name))
     return begun
@@ -73,7 +74,10 @@ def update(call: Call, request: Any) -> Any:
             check_split(future.traffic_split, [one.id for one in record.message.deployed_models])
         check_logging(future)
 
-    answer = shown(crud.update(call, KIND, request, check).message, call.version)
+    with call.site.store.lock:
+        record = crud.update(call, KIND, request, check)
+        prepare_logging(call.site, record)
+        answer = shown(record.message, call.version)
     answer.ClearField("etag")
     return answer
 

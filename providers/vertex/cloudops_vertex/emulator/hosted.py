@@ -48,6 +48,8 @@ class Hosted:
         self.ended = threading.Event()
         # A generator of its own, so that the same requests in the same order go the same way.
         self.draw = random.Random(f"{site.faults.seed}/{record.message.display_name}")
+        #: The same for what is logged, which changes nothing of where requests go.
+        self.sample = random.Random(f"{site.faults.seed}/{record.message.display_name}/logging")
 
     def stopped(self) -> bool:
         """Whether nothing is to be waited for any more."""

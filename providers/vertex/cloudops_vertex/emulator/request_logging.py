@@ -46,7 +46,7 @@ def check_logging(message: Any) -> None:
     if not 0 < config.sampling_rate <= 1:
         raise refused([(f"endpoint.{field}.sampling_rate", "The sampling rate must be in (0, 1].")])
     uri = config.bigquery_destination.output_uri
-    if uri and not _URI.fullmatch(uri):
+    if not _URI.fullmatch(uri):
         text = f"Invalid BigQuery URI {uri!r}; expected bq://projectId[.datasetId[.tableId]]."
         raise refused([(f"endpoint.{field}.bigquery_destination.output_uri", text)])
 
@@ -62,7 +62,7 @@ def log(site: Site, endpoint: Record, deployed: str, request: Sequence[str], res
         response: the predictions as JSON, or the whole body of a raw answer.
     """
     config = endpoint.message.predict_request_response_logging_config
-    if not config.enabled or endpoint.live.draw.random() >= config.sampling_rate:
+    if not config.enabled or endpoint.live.sample.random() >= config.sampling_rate:
         return
     row = {
         "endpoint": endpoint.name.id,
@@ -72,17 +72,26 @@ def log(site: Site, endpoint: Record, deployed: str, request: Sequence[str], res
         "request_payload": list(request),
         "response_payload": list(response),
     }
-    site.warehouse.append(_table(site, endpoint, config.bigquery_destination.output_uri), rows.taken(row, _SCHEMA))
+    site.warehouse.append(_table(site, config.bigquery_destination.output_uri, endpoint), rows.taken(row, _SCHEMA))
 
 
-def _table(site: Site, endpoint: Record, uri: str) -> Table:
+def prepare_logging(site: Site, endpoint: Record) -> None:
+    """Have an endpoint's log have its table, and the endpoint tell its whole name; under the store's lock."""
+    config = endpoint.message.predict_request_response_logging_config
+    if not config.enabled:
+        return
+    found = _URI.fullmatch(config.bigquery_destination.output_uri)
+    assert found is not None  # it was checked
+    name = re.sub(r"\W", "_", f"{endpoint.message.display_name}_{endpoint.name.id}")
+    uri = f"bq://{found['project']}.{found['dataset'] or f'logging_{name}'}.{found['table'] or _TABLE}"
+    config.bigquery_destination.output_uri = uri
+    _table(site, uri, endpoint)
+
+
+def _table(site: Site, uri: str, endpoint: Record) -> Table:
     """The table of an endpoint's log, made with its dataset where they are missing."""
-    found = _URI.fullmatch(uri)
-    name = re.sub(r"\W", "_", endpoint.message.display_name)
-    project = site.projects.number(found["project"]) if found else endpoint.name.project
-    dataset = (found["dataset"] if found else None) or f"logging_{name}_{endpoint.name.id.replace('-', '_')}"
-    table = (found["table"] if found else None) or _TABLE
-    warehouse = site.warehouse
+    project, dataset, table = uri.removeprefix("bq://").split(".")
+    project, warehouse = site.projects.number(project), site.warehouse
     with warehouse.lock:
         if dataset not in warehouse.datasets(project):
             warehouse.make_dataset(project, dataset, {"location": endpoint.name.location})
