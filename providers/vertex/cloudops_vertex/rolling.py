@@ -158,22 +158,27 @@ class Rolling:
             self.start(endpoint)
             return False
         if "error" in operations[-1]:
-            return self.update(described, rollout.failed(self._why(endpoint, deployed, operations[-1])))
+            return self._changed(described, rollout.failed(self._why(endpoint, deployed, operations[-1])))
         again = self._endpoints.get(endpoint)
         if again is None or again.get("etag") != described.get("etag"):
             return again is not None
-        return self.update(described, rollout.failed("it was taken out of service by somebody else"))
+        return self._changed(described, rollout.failed("it was taken out of service by somebody else"))
 
     def _watch(self, endpoint: str, described: Json, rollout: Rollout, since: float) -> bool:
         """What there is to do for a version that is up: it has its traffic from that moment on."""
         if rollout.first == rollout.goal:
-            return self.update(described, rollout.finished())
+            return self._changed(described, rollout.finished())
         why = complaint(self._client, self._logs, endpoint, rollout.deployed_id(endpoint), since, rollout.rate)
         if why:
-            return self.update(described, rollout.failed(f"rolled back: {why}"), {rollout.live: 100})
+            return self._changed(described, rollout.failed(f"rolled back: {why}"), {rollout.live: 100})
         if self._client.now() < since + rollout.bake:
             return False
-        return self.update(described, rollout.finished(), rollout.goal)
+        return self._changed(described, rollout.finished(), rollout.goal)
+
+    def _changed(self, described: Json, rollout: Rollout, shares: Mapping[str, int] | None = None) -> bool:
+        """True: the endpoint has changed, by this update or by somebody else's that was faster."""
+        self.update(described, rollout, shares)
+        return True
 
     def _why(self, endpoint: str, deployed: str, operation: Json) -> str:
         """Why a model could not be deployed; in the words of its log, where they come in time."""
@@ -200,7 +205,7 @@ class Rolling:
         if not rollout.stale or there.intersection(rollout.stale):
             return False
         gone = [self.remove(endpoint, version) for version in rollout.stale]
-        return all(gone) and self.update(described, rollout.settled())
+        return all(gone) and self._changed(described, rollout.settled())
 
     def remove(self, endpoint: str, version: str) -> bool:
         """Delete a version's model, its secret and its folder, in that order; False where that cannot be yet."""

@@ -90,11 +90,12 @@ def test_a_model_is_served(cloud: Cloud) -> None:
     cloud.until(lambda: cloud.log("aiplatform.googleapis.com/Endpoint"), lambda found: "asked for 2" in found)
 
 
-def test_a_body_goes_raw(cloud: Cloud) -> None:
+def test_a_body_goes_raw_and_who_answered_is_told(cloud: Cloud) -> None:
     where = endpoint(cloud)
-    deploy(cloud, where, upload(cloud))
+    deployed = deploy(cloud, where, upload(cloud))
     raw = cloud.send("POST", f"/v1/{where}:rawPredict", b"abc", kind="text/x")
     assert (raw.data, raw.headers["Content-Type"]) == (b"cba", "text/x")
+    assert raw.headers["X-Vertex-AI-Deployed-Model-Id"] == deployed
     code, _, answer = cloud.grpc(
         "google.cloud.aiplatform.v1.PredictionService.RawPredict",
         {"endpoint": where, "httpBody": {"data": "YWJj", "contentType": "text/x"}},
@@ -154,6 +155,29 @@ def test_a_server_that_does_not_come_up_fails_the_deployment_and_leaves_nothing(
     assert "deployedModels" not in cloud.rest("GET", where)
     cloud.until(lambda: cloud.log("aiplatform.googleapis.com/Endpoint"), lambda found: "the model is broken" in found)
     assert cloud.rest("DELETE", where)["done"]
+
+
+def test_ids_of_the_callers_choice_are_short_numbers(cloud: Cloud) -> None:
+    where, model = endpoint(cloud), upload(cloud)
+    resources = {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1}
+    for wrong in ("0", "12345678901", "a"):
+        body = {"deployedModel": {"model": model, "id": wrong, "dedicatedResources": resources}}
+        assert "1-10 digits" in cloud.try_rest("POST", f"{where}:deployModel", body).json["error"]["message"]
+    body = {"deployedModel": {"model": model, "id": "1234567890", "dedicatedResources": resources}}
+    operation = cloud.rest("POST", f"{where}:deployModel", body)
+    assert cloud.response(operation)["deployedModel"] == {"id": "1234567890"}
+    assert cloud.try_rest("POST", f"{where}:deployModel", body).status == 409
+    times = cloud.rest("GET", operation["name"])["metadata"]["genericMetadata"]
+    assert times["updateTime"] > times["createTime"]
+
+
+def test_replicas_follow_requests(cloud: Cloud) -> None:
+    where = endpoint(cloud)
+    metric = {"metricName": "aiplatform.googleapis.com/prediction/online/request_count", "target": 5}
+    deployed = deploy(cloud, where, upload(cloud), maxReplicaCount=2, autoscalingMetricSpecs=[metric])
+    names(cloud, where, 8)
+    fleet = cloud.site.store.all("endpoints")[0].live.fleets[deployed]
+    cloud.until(fleet.ready, lambda count: count == 2)
 
 
 def test_replicas_can_be_more_and_are_told(cloud: Cloud) -> None:
@@ -268,7 +292,7 @@ def test_what_has_no_effect_is_told_and_what_would_matter_is_refused(cloud: Clou
         lambda: cloud.log("aiplatform.googleapis.com/Endpoint"),
         lambda found: any("without effect here: dedicated_resources.spot" in line for line in found),
     )
-    metric = "aiplatform.googleapis.com/prediction/online/request_count"
+    metric = "aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle"
     resources = {
         "machineSpec": {"machineType": "n1-standard-2"},
         "minReplicaCount": 1,

@@ -45,7 +45,10 @@ def test_targets(data: dict[str, Any], text: str) -> None:
         ({"train": {"max_wait": "1h"}}, "expected max_wait together with strategy: flex-start"),
         ({"train": {"max_wait": 3600, "strategy": "flex-start"}}, "a duration with its unit"),
         ({"train": {"machine_typ": "n1-standard-4"}}, "did you mean 'machine_type'?"),
-        ({"deploy": {}}, "unknown key"),
+        ({"deploy": {"inference_timeout": "10m"}}, "together with dedicated_endpoint: true"),
+        ({"deploy": {"dedicated_endpoint": True, "private_to": ["my-team-1"]}}, "not both"),
+        ({"deploy": {"error_rate": "100%"}}, "less than 100%"),
+        ({"monitor": {}}, "unknown key"),
     ],
 )
 def test_overrides(data: dict[str, Any], text: str) -> None:

@@ -255,17 +255,14 @@ def test_a_job_that_does_not_end_is_told(rig: Rig) -> None:
         rig.trainer.delete(ref)
 
 
-def test_batches_and_endpoints_are_refused_with_a_reason(rig: Rig) -> None:
+def test_batches_and_observations_are_refused_with_a_reason(rig: Rig) -> None:
     from cloudops_vertex.provider import VertexProvider
 
     provider = VertexProvider(rig.client)
     for call in (
         lambda: provider.trainer.batch(None),  # type: ignore[arg-type]
-        lambda: provider.deployer.deploy(None),  # type: ignore[arg-type]
         lambda: provider.monitor.metrics(rig.client.ref("endpoints", "x"), since=0, until=1),
     ):
         with pytest.raises(UnsupportedFeature) as caught:
             call()
         assert caught.value.hint
-    assert list(provider.deployer.endpoints("small")) == []
-    assert provider.deployer.find("small") is None
