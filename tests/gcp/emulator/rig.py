@@ -149,4 +149,4 @@ class Cloud:
         body = {"resourceNames": [f"projects/{PROJECT}"], "filter": " AND ".join(clauses), "pageSize": 1000}
         found = self.rest("POST", "entries:list", body, version="v2", host="logging.googleapis.com")
         entries = found.get("entries", [])
-        return [one.get("textPayload") or one["jsonPayload"]["message"] for one in entries]
+        return [one.get("textPayload") or one.get("jsonPayload", {}).get("message", "") for one in entries]
