@@ -18,7 +18,6 @@ from cloudops_vertex.policy import CALLS, JOB
 from cloudops_vertex.storage import Storage
 
 from cloudops.offline import OfflineCloud
-from cloudops.provider import Capability
 from cloudops.refs import Ref
 from cloudops.testing import DeployContract, ErrorContract, Fault, LifecycleContract, Rig, TrainContract
 
@@ -143,28 +142,6 @@ def _named(operation: str) -> str:
     """
     service, _, name = operation.partition(":")
     return _NAMES.get(name, f"{service}.{name}")
-
-
-#: Tests of contracts about jobs that deploy as well, and do not say so.
-_DEPLOYS = {
-    "test_a_file_that_is_not_there_is_named",
-    "test_a_plan_creates_nothing_and_shows_the_native_request",
-    "test_a_veto_prevents_the_job_and_the_deployment",
-    "test_a_verb_that_is_not_there_says_so",
-    "test_an_absent_endpoint_is_not_found",
-    "test_an_endpoint_in_a_state_that_nobody_knows_is_neither_ready_nor_failed",
-    "test_an_endpoint_of_another_project_is_not_taken_over",
-    "test_an_endpoint_outlives_the_job_of_its_model",
-    "test_down_deletes_what_the_project_created_and_nothing_else",
-    "test_killed_while_it_deploys",
-    "test_two_deployments_at_once_make_one_endpoint",
-}
-
-
-@pytest.fixture(autouse=True)
-def _able(request: pytest.FixtureRequest, rig: VertexRig) -> None:
-    if request.node.originalname in _DEPLOYS:
-        rig.need(Capability.DEPLOY)
 
 
 class TestTrain(TrainContract):
